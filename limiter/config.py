@@ -1,0 +1,98 @@
+"""What is known of an API before the first request."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from limiter.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRateConfig:
+    """An API's address and the bounds within which its rate is learned.
+
+    Attributes:
+        name: What the API is called here; also the first part of its buckets.
+        base_url: Absolute http(s) address. Only this origin is paced, teaches, and gets credentials.
+        initial_rate: Requests per second before anything is known.
+        min_rate: Floor, requests per second.
+        max_rate: Hard cap, requests per second; never exceeded.
+        increase_step: Largest single additive increase, requests per second.
+        decrease_factor: What an expected throttle leaves of the rate, between 0 and 1.
+        documented_limit_desc: What the vendor documents, for people.
+        documented_rate: The same as a rate, requests per second, where it can be said; 0.0 where not. Shown, not used.
+        burst: Requests that may go at once after a pause.
+        max_cooldown: Longest wait a vendor may ask for, seconds; what is longer counts as malformed.
+        headers: Sent with every request; never credentials.
+        dialect: Whose rules read the replies; by default `name`.
+
+    Raises:
+        ConfigurationError: A value cannot work.
+
+    Example:
+        >>> ApiRateConfig("acme", "https://api.acme.test", initial_rate=1, min_rate=0.1, max_rate=5).burst
+        1
+    """
+
+    name: str
+    base_url: str
+    initial_rate: float = 1.0
+    min_rate: float = 0.05
+    max_rate: float = 10.0
+    increase_step: float = 0.1
+    decrease_factor: float = 0.92
+    documented_limit_desc: str = ""
+    documented_rate: float = 0.0
+    burst: int = 1
+    max_cooldown: float = 86_400.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    dialect: str = ""
+
+    def __post_init__(self) -> None:
+        def refuse(what: str) -> ConfigurationError:
+            return ConfigurationError(f"API {self.name!r}: {what}. Nothing was sent; correct the configuration.")
+
+        if not isinstance(self.name, str) or not self.name or "/" in self.name:
+            raise refuse("name must be a non-empty string without a slash")
+        parts = urlsplit(self.base_url) if isinstance(self.base_url, str) else None
+        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+            raise refuse(f"base_url must be an absolute http or https address, not {self.base_url!r}")
+        for name in ("initial_rate", "min_rate", "max_rate", "increase_step", "max_cooldown"):
+            value = getattr(self, name)
+            if not _is_number(value) or not value > 0:
+                raise refuse(f"{name} must be a finite number above 0, not {value!r}")
+        if not _is_number(self.decrease_factor) or not 0 < self.decrease_factor < 1:
+            raise refuse(f"decrease_factor must lie between 0 and 1, both excluded, not {self.decrease_factor!r}")
+        if not _is_number(self.documented_rate) or self.documented_rate < 0:
+            raise refuse(f"documented_rate must be a finite number of at least 0, not {self.documented_rate!r}")
+        if isinstance(self.burst, bool) or not isinstance(self.burst, int) or self.burst < 1:
+            raise refuse(f"burst must be a whole number of at least 1, not {self.burst!r}")
+        if self.min_rate > self.max_rate:
+            raise refuse(f"min_rate {self.min_rate:g} is above max_rate {self.max_rate:g}")
+        if not self.min_rate <= self.initial_rate <= self.max_rate:
+            raise refuse(
+                f"initial_rate {self.initial_rate:g} must lie between min_rate {self.min_rate:g} and max_rate "
+                f"{self.max_rate:g}"
+            )
+
+    def with_changes(self, changes: Mapping[str, Any]) -> ApiRateConfig:
+        """The same API with some values changed.
+
+        Raises:
+            ConfigurationError: An unknown key, or a value that cannot work.
+        """
+        known = {f.name for f in fields(self)}
+        for key in changes:
+            if key not in known:
+                raise ConfigurationError(
+                    f"API {self.name!r}: unknown key {key!r}. Known keys: {', '.join(sorted(known))}."
+                )
+        return replace(self, **changes)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

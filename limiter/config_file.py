@@ -1,0 +1,70 @@
+"""Overrides and new APIs from a TOML or JSON file: a table an API.
+
+[notion]                      # a preset: only what differs
+max_rate = 5.0
+
+[acme]                        # a new API: base_url is needed, the rest has defaults
+base_url = "https://api.acme.test"
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from limiter.config import ApiRateConfig
+from limiter.errors import ConfigurationError
+
+
+def read_config_file(path: str, known: Mapping[str, ApiRateConfig]) -> dict[str, ApiRateConfig]:
+    """The known APIs with a file's overrides and additions.
+
+    Args:
+        path: `.toml` or `.json`; an empty string means no file.
+        known: What the file builds on.
+
+    Raises:
+        ConfigurationError: The file cannot be read, is not of that form, or holds a value that cannot work.
+    """
+    merged = dict(known)
+    if not path:
+        return merged
+    for name, changes in _tables(Path(path)).items():
+        if not isinstance(changes, dict):
+            raise ConfigurationError(f"AIMD_CONFIG {path}: {name!r} must be a table of settings, not {changes!r}.")
+        try:
+            if name in merged:
+                merged[name] = merged[name].with_changes(changes)
+            else:
+                merged[name] = _new(name, changes)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"AIMD_CONFIG {path}: {error}") from error
+    return merged
+
+
+def _new(name: str, settings: Mapping[str, object]) -> ApiRateConfig:
+    if "base_url" not in settings:
+        raise ConfigurationError(f"API {name!r} is new and needs a base_url.")
+    allowed = {f.name for f in fields(ApiRateConfig)}
+    if unknown := sorted(set(settings) - allowed):
+        raise ConfigurationError(f"API {name!r}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(allowed))}.")
+    return ApiRateConfig(**{"name": name, **settings})  # type: ignore[arg-type]  # values are checked by the class
+
+
+def _tables(path: Path) -> dict[str, object]:
+    try:
+        text = path.read_text(encoding="utf-8")
+        tables = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise ConfigurationError(
+            f"AIMD_CONFIG {path}: {error.strerror}. Correct the path, or unset AIMD_CONFIG."
+        ) from error
+    except (ValueError, UnicodeDecodeError) as error:
+        form = "JSON" if path.suffix == ".json" else "TOML"
+        raise ConfigurationError(f"AIMD_CONFIG {path} is not valid {form}: {error}.") from error
+    if not isinstance(tables, dict):
+        raise ConfigurationError(f"AIMD_CONFIG {path} must hold a table an API.")
+    return tables

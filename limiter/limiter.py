@@ -1,0 +1,181 @@
+"""A limiter: one bucket of one store, and the decisions that are taken on it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from limiter import account, aimd
+from limiter.config import ApiRateConfig
+from limiter.replies import Kind, Reply
+from state.records import Bucket, Decision, HistoryEvent, LimiterState
+from state.store import Store
+
+log = logging.getLogger("limiter")
+
+Decide = Callable[[LimiterState | None, float], Decision[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A reservation that was not made, since it would have meant to wait longer than allowed.
+
+    Attributes:
+        until: When it would have been possible, epoch seconds.
+    """
+
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A reservation.
+
+    Attributes:
+        ticket: What to wait for.
+        wait: How long from now, seconds.
+    """
+
+    ticket: aimd.Ticket
+    wait: float
+
+
+class Limiter:
+    """What is known of one limit. Everybody who opens the same store and bucket shares it.
+
+    Args:
+        config: The API.
+        bucket: Which limit of it, and whose.
+        store: Where it is remembered.
+    """
+
+    def __init__(self, config: ApiRateConfig, bucket: Bucket, store: Store) -> None:
+        self.config = config
+        self.bucket = bucket
+        self.store = store
+
+    def __repr__(self) -> str:
+        return f"Limiter({str(self.bucket)!r}, {self.store!r})"
+
+    def snapshot(self) -> dict[str, Any]:
+        """What is known now.
+
+        Returns:
+            `current_rate` (requests/s), `tokens` (requests that could go at once), `cooldown_until` (epoch seconds,
+            0.0 when none), `ceiling` (requests/s at which the vendor last objected, 0.0 if never), `throttles`,
+            `updated_at` (epoch seconds), `min_rate`, `max_rate`, `bucket`.
+
+        Raises:
+            StateError: The store failed.
+
+        Example:
+            >>> from limiter import make_client_for
+            >>> from state import open_store
+            >>> with make_client_for("notion", store=open_store("memory://")) as client:
+            ...     client.limiter.snapshot()["current_rate"]
+            2.0
+        """
+        found, now = self.store.read(self.bucket)
+        state = self._state(found, now)
+        return {
+            "bucket": str(self.bucket),
+            "current_rate": state.rate,
+            "tokens": aimd.tokens(state, self.config, now),
+            "cooldown_until": state.cooldown_until if state.cooldown_until > now else 0.0,
+            "ceiling": state.ceiling,
+            "throttles": state.throttles,
+            "updated_at": state.updated_at,
+            "min_rate": self.config.min_rate,
+            "max_rate": self.config.max_rate,
+        }
+
+    def reserving(self, *, waited: bool, patience: float) -> Decide:
+        """The decision to take a slot.
+
+        Args:
+            waited: This request has waited before.
+            patience: Seconds it may still wait.
+
+        Returns:
+            For `Store.transact`; its result is `Granted` or `TooLong`.
+        """
+
+        def decide(found: LimiterState | None, now: float) -> Decision[Granted | TooLong]:
+            state = self._state(found, now)
+            history = () if found else (account.started(state, now),)
+            until = aimd.earliest(state, self.config, now)
+            if until - now > patience:
+                return Decision(found or state, TooLong(until), history)
+            state, ticket = aimd.reserve(state, self.config, now, waited=waited)
+            return Decision(state, Granted(ticket, max(0.0, ticket.at - now)), history)
+
+        return decide
+
+    def still_valid(self, found: LimiterState | None, now: float, ticket: aimd.Ticket) -> aimd.Ticket | None:
+        """The ticket as it is used now, or None if a cooldown has voided it."""
+        if found is None or aimd.is_void(found, ticket):
+            return None
+        return replace(ticket, at=now)
+
+    def settling(self, ticket: aimd.Ticket, status: int, reply: Reply) -> Decide:
+        """The decision to learn from a reply.
+
+        Args:
+            ticket: Of the request; `at` is when it was sent.
+            status: The HTTP status.
+            reply: What it means.
+
+        Returns:
+            For `Store.transact`; its result is the `HistoryEvent`, or None.
+        """
+
+        def decide(found: LimiterState | None, now: float) -> Decision[HistoryEvent | None]:
+            before = self._state(found, now)
+            if reply.kind is Kind.THROTTLED:
+                after = aimd.throttled(before, self.config, now, ticket, reply.retry_after)
+            elif reply.kind is Kind.OVERLOADED:
+                after = aimd.held(before, self.config, now, reply.retry_after or 0.0)
+            else:
+                after = aimd.succeeded(before, self.config, now, ticket)
+            status_shown = None if reply.kind is Kind.FINE else status
+            happened = account.event(before, after, now, status=status_shown, retry_after=reply.retry_after)
+            return account.recorded(after, happened)
+
+        return decide
+
+    def report(self, happened: HistoryEvent | None) -> None:
+        """Log a change of the rate: DEBUG on an increase, WARNING on a backoff or a hold, with the figures as extra."""
+        if happened is None:
+            return
+        increase = happened.kind in ("increase", "recovered")
+        level = logging.DEBUG if increase else logging.WARNING
+        if not log.isEnabledFor(level):
+            return
+        hold = max(0.0, happened.cooldown_until - happened.at)
+        figures = {
+            "api": self.bucket.api,
+            "bucket": str(self.bucket),
+            "event": happened.kind,
+            "rate_before": happened.rate_before,
+            "rate_after": happened.rate_after,
+            "ceiling": happened.ceiling,
+            "retry_after": happened.retry_after,
+            "cooldown_until": happened.cooldown_until,
+            "status": happened.status,
+        }
+        log.log(
+            level,
+            "%s: %s %.3g -> %.3g requests/s%s%s",
+            self.bucket,
+            happened.kind,
+            happened.rate_before,
+            happened.rate_after,
+            f", status {happened.status}" if happened.status else "",
+            f", nothing is sent for {hold:.1f} s" if hold and not increase else "",
+            extra=figures,
+        )
+
+    def _state(self, found: LimiterState | None, now: float) -> LimiterState:
+        return aimd.fresh(self.config, now) if found is None else aimd.at_time(found, self.config, now)

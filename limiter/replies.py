@@ -1,0 +1,137 @@
+"""What a reply means: one default, and a table of what single vendors do otherwise. Pure."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from limiter.config import ApiRateConfig
+from limiter.retry_after import parse_retry_after
+
+BODY_LIMIT = 64 * 1024
+"""Bytes of a refused reply that are read to classify it."""
+
+
+class Kind(enum.Enum):
+    """What the limiter does with a reply."""
+
+    FINE = "fine"
+    THROTTLED = "throttled"
+    OVERLOADED = "overloaded"
+    FAULT = "fault"
+    TERMINAL = "terminal"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A classified reply.
+
+    Attributes:
+        kind: What to do.
+        retry_after: Seconds the vendor asks us to wait, or None.
+        reason: The vendor's own word for a refusal, `""` if it has none.
+    """
+
+    kind: Kind
+    retry_after: float | None = None
+    reason: str = ""
+
+
+# A refusal that waiting does not end, by a mark in its body. Notion: the client was blocked, "retrying will not help";
+# Airtable: the month's calls are used up; OpenAI: nothing is left to pay with.
+_TERMINAL: Mapping[str, tuple[str, ...]] = {
+    "notion": ("public_api_request_blocked",),
+    "airtable": ("PUBLIC_API_BILLING_LIMIT_EXCEEDED",),
+    "openai": ("insufficient_quota",),
+}
+_THROTTLED = frozenset({429, 529})
+_FAULTS = frozenset({500, 502, 503, 504})
+
+
+def wants_body(config: ApiRateConfig, status: int, backoff_status_codes: Collection[int]) -> bool:
+    """Whether a reply can only be classified with its body at hand."""
+    return status in _THROTTLED or status in backoff_status_codes or (status == 403 and _dialect(config) == "github")
+
+
+def classify(
+    config: ApiRateConfig,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    backoff_status_codes: Collection[int] = (429, 529),
+) -> Reply:
+    """What a reply means.
+
+    Args:
+        config: The API; its dialect chooses the vendor's table.
+        status: The HTTP status.
+        headers: Of the reply, with case-insensitive keys as httpx gives them.
+        body: Up to `BODY_LIMIT` bytes, decompressed; empty where `wants_body` is false.
+        now: Epoch seconds, for dates in headers.
+        backoff_status_codes: What counts as throttled besides 429 and 529.
+    """
+    retry_after = parse_retry_after(headers.get("retry-after"), now, config.max_cooldown)
+    dialect = _dialect(config)
+    if status in _THROTTLED or status in backoff_status_codes:
+        return _throttled(config, dialect, headers, body, now, retry_after)
+    if status == 403 and dialect == "github" and _is_github_limit(headers, body):
+        return _throttled(config, dialect, headers, body, now, retry_after)
+    if status == 503 and retry_after is not None:
+        return Reply(Kind.OVERLOADED, retry_after)
+    if status in _FAULTS:
+        return Reply(Kind.FAULT)
+    if status in (401, 403, 404, 422):
+        return Reply(Kind.REFUSED)
+    return Reply(Kind.FINE)
+
+
+def _throttled(
+    config: ApiRateConfig,
+    dialect: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    retry_after: float | None,
+) -> Reply:
+    text = body.decode("utf-8", "replace")
+    for mark in _TERMINAL.get(dialect, ()):
+        if mark in text:
+            return Reply(Kind.TERMINAL, retry_after, mark)
+    details = _object(_object(_json(text)).get("additional_data"))
+    reason = str(details.get("rate_limit_reason", ""))
+    if retry_after is None and dialect == "notion":
+        # Notion repeats it in the body, as a string.
+        retry_after = parse_retry_after(str(details.get("retry_after", "")), now, config.max_cooldown)
+    if retry_after is None and dialect == "github" and headers.get("x-ratelimit-remaining") == "0":
+        reset = parse_retry_after(headers.get("x-ratelimit-reset"), now, float("inf"))  # epoch seconds
+        if reset is not None and 0.0 <= reset - now <= config.max_cooldown:
+            retry_after = reset - now
+    return Reply(Kind.THROTTLED, retry_after, reason)
+
+
+def _is_github_limit(headers: Mapping[str, str], body: bytes) -> bool:
+    """GitHub answers 403 for its limits and for missing permissions; only the former slow us down.
+
+    Source: docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
+    """
+    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or b"secondary rate limit" in body
+
+
+def _dialect(config: ApiRateConfig) -> str:
+    return config.dialect or config.name
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,264 @@
+"""httpx transports that pace, learn and remember, and the two drivers of `limiter.exchange`.
+
+They wrap any other transport, so `httpx.Client`, auth, event hooks, `respx` and `httpx.MockTransport` work as always.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from types import TracebackType
+from typing import Any
+
+import anyio.to_thread
+import httpx
+
+from limiter import replies
+from limiter.exchange import Bounds, Close, Effect, Peek, Read, Send, Sleep, Transact, exchange
+from limiter.limiter import Limiter
+
+CREDENTIALS = ("authorization", "cookie", "proxy-authorization", "x-api-key")
+"""Headers that never leave for another host."""
+
+Steps = Generator[Effect, Any, httpx.Response]
+
+
+class AimdTransport(httpx.BaseTransport):
+    """Sends through `inner` at the rate that the limiter has learned.
+
+    Args:
+        inner: Sends the requests; closed with this one.
+        limiter: Whose rate. Requests to other hosts than its API's pass at once, without credentials, and teach
+            nothing.
+        bounds: When to give up.
+        sleep: Waits for so many seconds; for tests.
+
+    Example:
+        >>> from limiter import ApiRateConfig, Limiter
+        >>> from state import Bucket, open_store
+        >>> config = ApiRateConfig("acme", "https://api.acme.test")
+        >>> limiter = Limiter(config, Bucket("acme"), open_store("memory://"))
+        >>> vendor = httpx.MockTransport(lambda request: httpx.Response(200, text="hello"))
+        >>> with httpx.Client(transport=AimdTransport(vendor, limiter), base_url=config.base_url) as client:
+        ...     client.get("/").text
+        'hello'
+    """
+
+    def __init__(
+        self,
+        inner: httpx.BaseTransport,
+        limiter: Limiter,
+        bounds: Bounds | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.inner = inner
+        self.limiter = limiter
+        self._bounds = bounds or Bounds()
+        self._sleep = sleep
+        self._origin = origin(httpx.URL(limiter.config.base_url))
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return the reply that its caller should see; see `limiter.exchange.exchange`."""
+        if origin(request.url) != self._origin:
+            return self.inner.handle_request(without_credentials(request))
+        steps = exchange(self.limiter, request, self._bounds)
+        result: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                effect = steps.send(result) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return _returned(stop)
+            result = error = None
+            try:
+                result = self._perform(effect)
+            except Exception as raised:  # handed to the generator, which decides
+                error = raised
+
+    def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Transact(bucket, decide):
+                return self.limiter.store.transact(bucket, decide)
+            case Read(bucket):
+                return self.limiter.store.read(bucket)
+            case Sleep(seconds):
+                return self._sleep(seconds)
+            case Send(request):
+                return self.inner.handle_request(request)
+            case Peek(response):
+                return _peek(response)
+            case Close(response):
+                return response.close()
+
+    def __enter__(self) -> AimdTransport:
+        self.inner.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        self.inner.__exit__(exc_type, exc_value, traceback)
+
+    def close(self) -> None:
+        """Close the inner transport. The store stays open: others use it too."""
+        self.inner.close()
+
+
+class AsyncAimdTransport(httpx.AsyncBaseTransport):
+    """As `AimdTransport`, for `httpx.AsyncClient`. A waiting request never blocks its event loop."""
+
+    def __init__(
+        self,
+        inner: httpx.AsyncBaseTransport,
+        limiter: Limiter,
+        bounds: Bounds | None = None,
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.inner = inner
+        self.limiter = limiter
+        self._bounds = bounds or Bounds()
+        self._sleep = sleep
+        self._origin = origin(httpx.URL(limiter.config.base_url))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request and return the reply that its caller should see; see `limiter.exchange.exchange`."""
+        if origin(request.url) != self._origin:
+            return await self.inner.handle_async_request(without_credentials(request))
+        steps = exchange(self.limiter, request, self._bounds)
+        result: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                effect = steps.send(result) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                return _returned(stop)
+            result = error = None
+            try:
+                result = await self._perform(effect)
+            except Exception as raised:  # handed to the generator, which decides
+                error = raised
+
+    async def _perform(self, effect: Effect) -> Any:
+        store = self.limiter.store
+        match effect:
+            case Transact(bucket, decide):
+                if store.in_process:
+                    return store.transact(bucket, decide)
+                return await anyio.to_thread.run_sync(store.transact, bucket, decide)
+            case Read(bucket):
+                return store.read(bucket) if store.in_process else await anyio.to_thread.run_sync(store.read, bucket)
+            case Sleep(seconds):
+                return await self._sleep(seconds)
+            case Send(request):
+                return await self.inner.handle_async_request(request)
+            case Peek(response):
+                return await _apeek(response)
+            case Close(response):
+                return await response.aclose()
+
+    async def __aenter__(self) -> AsyncAimdTransport:
+        await self.inner.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None = None,
+        exc_value: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None:
+        await self.inner.__aexit__(exc_type, exc_value, traceback)
+
+    async def aclose(self) -> None:
+        """Close the inner transport. The store stays open: others use it too."""
+        await self.inner.aclose()
+
+
+def origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port: what a credential belongs to."""
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    return url.scheme, url.host, url.port or default
+
+
+def without_credentials(request: httpx.Request) -> httpx.Request:
+    """The request as it may go to another host than the API's (a redirect to a file store, an absolute link)."""
+    headers = httpx.Headers([(k, v) for k, v in request.headers.raw if k.lower().decode() not in CREDENTIALS])
+    return httpx.Request(
+        request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+    )
+
+
+class _Replayed(httpx.SyncByteStream):
+    """A body of which the first chunks have been read already."""
+
+    def __init__(self, chunks: list[bytes], rest: Iterator[bytes], stream: httpx.SyncByteStream) -> None:
+        self._chunks, self._rest, self._stream = chunks, rest, stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        yield from self._rest
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncReplayed(httpx.AsyncByteStream):
+    def __init__(self, chunks: list[bytes], rest: AsyncIterator[bytes], stream: httpx.AsyncByteStream) -> None:
+        self._chunks, self._rest, self._stream = chunks, rest, stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks:
+            yield chunk
+        async for chunk in self._rest:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def _peek(response: httpx.Response) -> bytes:
+    stream = response.stream
+    assert isinstance(stream, httpx.SyncByteStream)
+    rest = iter(stream)
+    chunks: list[bytes] = []
+    try:
+        while sum(map(len, chunks)) < replies.BODY_LIMIT and (chunk := next(rest, None)) is not None:
+            chunks.append(chunk)
+    except httpx.TransportError:
+        pass  # cut short: what came has to do
+    response.stream = _Replayed(chunks, rest, stream)
+    return _shown(response, chunks)
+
+
+async def _apeek(response: httpx.Response) -> bytes:
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
+    rest = aiter(stream)
+    chunks: list[bytes] = []
+    try:
+        while sum(map(len, chunks)) < replies.BODY_LIMIT and (chunk := await anext(rest, None)) is not None:
+            chunks.append(chunk)
+    except httpx.TransportError:
+        pass  # cut short: what came has to do
+    response.stream = _AsyncReplayed(chunks, rest, stream)
+    return _shown(response, chunks)
+
+
+def _shown(response: httpx.Response, chunks: list[bytes]) -> bytes:
+    """The start of a body, decompressed, which stays on the response for the error that may carry it."""
+    head = b"".join(chunks)[: replies.BODY_LIMIT]
+    try:
+        text = httpx.Response(response.status_code, headers=response.headers, content=head).content
+    except httpx.DecodingError:
+        text = head
+    return text
+
+
+def _returned(stop: StopIteration) -> httpx.Response:
+    response: httpx.Response = stop.value
+    return response

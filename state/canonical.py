@@ -1,0 +1,29 @@
+"""The one form in which a record is stored, hashed and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from state.records import Body
+
+FORM = "json-sorted-utf8-1"
+"""Names the form in every evidence row, so that an auditor can hash it again in ten years."""
+
+
+def canonical_json(value: Any) -> str:
+    """The canonical JSON of a value: sorted keys, no spaces, UTF-8 left as it is.
+
+    Example:
+        >>> canonical_json({"b": 1, "a": "é"})
+        '{"a":"é","b":1}'
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def body(external_id: str, record: Mapping[str, Any] | None) -> Body:
+    """A record in its canonical form; None makes a tombstone (the JSON value `null`)."""
+    text = canonical_json(record)
+    return Body(external_id, text, hashlib.sha256(text.encode()).hexdigest())

@@ -1,0 +1,139 @@
+"""Opening a database: the engine, its transactions, and the settings that let many processes share it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import StaticPool
+
+from state import schema
+from state.errors import DatabaseReadOnly, DatabaseUnavailable, translated
+
+BUSY_TIMEOUT = 30.0
+"""Seconds to wait for SQLite's write lock. 5 s, the driver's default, gave errors under saturation; 30 s none."""
+
+Durability = Literal["NORMAL", "FULL"]
+"""What survives a power cut: NORMAL may forget the last moments (fine for a rate), FULL nothing (evidence)."""
+
+
+def parse_url(url: str) -> URL:
+    """A database URL of a kind this program can use.
+
+    Raises:
+        DatabaseUnavailable: It is not a URL, or not of a known kind.
+    """
+    try:
+        parsed = make_url(url)
+        if parsed.get_backend_name() != "sqlite":
+            raise ArgumentError("not SQLite")
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        raise DatabaseUnavailable(
+            f"AIMD_DATABASE_URL {_shown(url)!r} is not a database this program can use: give sqlite:///PATH "
+            "(four slashes for an absolute path), or memory:// to forget everything at the end.",
+            url=_shown(url),
+        ) from error
+    return parsed
+
+
+def connect(url: URL, durability: Durability) -> Engine:
+    """An engine with this project's SQLite settings. Nothing is opened yet.
+
+    Args:
+        url: From `parse_url`.
+        durability: What a power cut may take.
+    """
+    in_memory = not url.database or url.database == ":memory:"
+    arguments: dict[str, Any] = {"connect_args": {"check_same_thread": False}}
+    if in_memory:
+        arguments["poolclass"] = StaticPool
+    engine = create_engine(url, **arguments)
+
+    @event.listens_for(engine, "connect")
+    def settings(connection: sqlite3.Connection, _: object) -> None:
+        # The driver must not open transactions of its own: under its default control concurrent
+        # read-modify-writes are lost without a word.
+        connection.isolation_level = None
+        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")  # before journal_mode, which can wait
+        if not in_memory:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA synchronous = {durability}")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A deferred BEGIN fails at once where it has to turn from reader to writer while another writes.
+        reading = connection.get_execution_options().get("aimd_reading", False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that takes no write lock, for reading several things at one moment."""
+    with engine.connect().execution_options(aimd_reading=True) as connection, connection.begin():
+        yield connection
+
+
+def prepare(url: URL) -> None:
+    """Make the file (mode 0600) and its schema, if they are not there yet.
+
+    Raises:
+        StateError: The database cannot be used; it is then as it was.
+    """
+    shown = url.render_as_string(hide_password=True)
+    path = Path(url.database) if url.database and url.database != ":memory:" else None
+    if path is not None:
+        _check_file(path, shown)
+    engine = connect(url, "FULL")
+    try:
+        with translated(shown):
+            with reading(engine) as connection:
+                done = schema.current_revision(connection) == schema.HEAD
+            if not done:
+                with engine.begin() as connection:
+                    schema.upgrade(connection, shown)
+    finally:
+        engine.dispose()
+
+
+def _check_file(path: Path, shown: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            return
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"The database {shown} cannot be opened ({error.strerror}); nothing was changed. Check AIMD_DATABASE_URL "
+            "and the permissions of the folder.",
+            url=shown,
+        ) from error
+    if stat.S_ISDIR(mode):
+        raise DatabaseUnavailable(f"The database {shown} is a folder; give the path of a file.", url=shown)
+    # Asked of the mode and not only of the system: for root every file is writable, but whoever took the write
+    # bits away meant it.
+    if not mode & 0o222 or not os.access(path, os.W_OK):
+        raise DatabaseReadOnly(
+            f"The database {shown} is read-only; nothing was changed. Make the file and its folder writable, or set "
+            "AIMD_DATABASE_URL to one that is.",
+            url=shown,
+        )
+
+
+def _shown(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except (ArgumentError, ValueError):
+        return url.split("@")[-1]

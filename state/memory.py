@@ -1,0 +1,98 @@
+"""Limiters in memory: for tests, for benchmarks, and for scripts that want no database."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice
+from types import TracebackType
+from typing import TypeVar
+
+from state.context import run_id
+from state.evidence import EvidenceStore
+from state.records import Bucket, HistoryEvent, LimiterState
+from state.store import Clock, Decide
+
+T = TypeVar("T")
+
+HISTORY_KEPT = 10_000
+"""Events kept a bucket; the oldest go first."""
+
+
+class MemoryStore:
+    """Limiters of this process, forgotten at its end."""
+
+    url = "memory://"
+    in_process = True
+
+    def __init__(self, *, clock: Clock = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._states: dict[Bucket, LimiterState] = {}
+        self._history: dict[Bucket, deque[HistoryEvent]] = {}
+
+    def __enter__(self) -> MemoryStore:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return "MemoryStore()"
+
+    @cached_property
+    def evidence(self) -> EvidenceStore:
+        """Evidence in an in-memory SQLite database, so that its rules are stated once."""
+        from state import engine, schema
+
+        address = engine.parse_url("sqlite://")
+        database = engine.connect(address, "FULL")
+        with database.begin() as connection:
+            schema.upgrade(connection, self.url)
+        return EvidenceStore(database, url=self.url, clock=self._clock)
+
+    def transact(self, bucket: Bucket, decide: Decide[T]) -> T:
+        """See `state.store.Store.transact`."""
+        with self._lock:
+            before = self._states.get(bucket)
+            decision = decide(before, self._clock())
+            if decision.state is not before:
+                self._states[bucket] = decision.state
+                for event in decision.history:
+                    kept = self._history.setdefault(bucket, deque(maxlen=HISTORY_KEPT))
+                    kept.append(replace(event, run_id=event.run_id or run_id.get()))
+            return decision.result
+
+    def read(self, bucket: Bucket) -> tuple[LimiterState | None, float]:
+        """See `state.store.Store.read`."""
+        return self._states.get(bucket), self._clock()
+
+    def buckets(self) -> Iterator[tuple[Bucket, LimiterState]]:
+        """See `state.store.Store.buckets`."""
+        with self._lock:
+            return iter(sorted(self._states.items(), key=lambda item: item[0]))
+
+    def history(self, bucket: Bucket, limit: int = 500) -> list[HistoryEvent]:
+        """See `state.store.Store.history`."""
+        with self._lock:
+            kept = self._history.get(bucket, deque())
+            return list(islice(kept, max(0, len(kept) - limit), None))
+
+    def history_length(self, bucket: Bucket) -> int:
+        """See `state.store.Store.history_length`."""
+        return len(self._history.get(bucket, ()))
+
+    def reset(self, bucket: Bucket) -> bool:
+        """See `state.store.Store.reset`."""
+        with self._lock:
+            self._history.pop(bucket, None)
+            return self._states.pop(bucket, None) is not None
+
+    def close(self) -> None:
+        """Nothing is open; what was learned stays until the process ends."""

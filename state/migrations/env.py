@@ -1,0 +1,13 @@
+"""Runs the migrations on the connection that `state.schema` hands over, inside its transaction."""
+
+from alembic import context
+
+from state.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    # Off by default for SQLite, though SQLite can: with it, a kill leaves the old schema or the new one, whole.
+    transactional_ddl=True,
+)
+context.run_migrations()

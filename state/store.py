@@ -1,0 +1,127 @@
+"""The shared row behind one small interface, and how to open it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from state.records import Bucket, Decision, HistoryEvent, LimiterState
+
+if TYPE_CHECKING:
+    from state.evidence import EvidenceStore
+
+T = TypeVar("T")
+Clock = Callable[[], float]
+"""Gives the time in epoch seconds."""
+Decide = Callable[[LimiterState | None, float], Decision[T]]
+"""A pure function of the stored state (None before the first) and the store's time."""
+
+
+class Store(AbstractContextManager["Store"], Protocol):
+    """Where limiters live. Every store passes one contract suite (`tests/contract`)."""
+
+    url: str
+    """Where it is, without a password."""
+    in_process: bool
+    """Whether a transaction is pure computation, so that an event loop may run it without a thread."""
+
+    def transact(self, bucket: Bucket, decide: Decide[T]) -> T:
+        """Lock the row, apply a pure function, write the new row and its history together.
+
+        Args:
+            bucket: Which row.
+            decide: Gets the state (None if there is no row yet) and the time now, in epoch seconds. Must be quick and
+                free of side effects. Returning the state it was given writes nothing.
+
+        Returns:
+            The decision's result.
+
+        Raises:
+            StateError: The database failed; then nothing of this transaction was kept.
+        """
+        ...
+
+    def read(self, bucket: Bucket) -> tuple[LimiterState | None, float]:
+        """The row as it is and the time now, without a lock."""
+        ...
+
+    def buckets(self) -> Iterator[tuple[Bucket, LimiterState]]:
+        """All limiters, by bucket."""
+        ...
+
+    def history(self, bucket: Bucket, limit: int = 500) -> list[HistoryEvent]:
+        """The newest events of a bucket, oldest of them first."""
+        ...
+
+    def history_length(self, bucket: Bucket) -> int:
+        """How many events of a bucket are kept."""
+        ...
+
+    def reset(self, bucket: Bucket) -> bool:
+        """Forget what a limiter learned, with its history; True if there was anything to forget."""
+        ...
+
+    @property
+    def evidence(self) -> EvidenceStore:
+        """The evidence, cursors and runs of the same database."""
+        ...
+
+    def close(self) -> None:
+        """Release what is open. A closed store opens itself again when it is used."""
+        ...
+
+
+def default_url() -> str:
+    """`AIMD_DATABASE_URL`, or else a SQLite file in the user's data directory."""
+    if url := os.environ.get("AIMD_DATABASE_URL", "").strip():
+        return url
+    from platformdirs import user_data_dir
+
+    return f"sqlite:///{Path(user_data_dir('prefect-aimd', appauthor=False)) / 'aimd.db'}"
+
+
+def open_store(url: str | None = None, *, clock: Clock = time.time) -> Store:
+    """Open a store, making the database and bringing its schema up to date if need be.
+
+    Args:
+        url: `sqlite:///PATH` or `memory://`; by default what `default_url` gives.
+        clock: Gives the time in epoch seconds; for tests.
+
+    Returns:
+        The store. Several processes may open the same database; they then share its limiters.
+
+    Raises:
+        StateError: The database cannot be used. It is left as it was.
+
+    Example:
+        >>> with open_store("memory://") as store:
+        ...     store.url
+        'memory://'
+    """
+    url = url or default_url()
+    if url.partition(":")[0] == "memory":
+        from state.memory import MemoryStore
+
+        return MemoryStore(clock=clock)
+    from state.sql import SqlStore
+
+    return SqlStore(url, clock=clock)
+
+
+@functools.cache
+def _shared(url: str, _process: int) -> Store:
+    return open_store(url)
+
+
+def shared_store(url: str | None = None) -> Store:
+    """The store of this process for a URL: clients made one after the other share one connection.
+
+    Raises:
+        StateError: As `open_store`.
+    """
+    return _shared(url or default_url(), os.getpid())
