@@ -33,9 +33,12 @@ Invariants (held by `tests/limiter/test_aimd_properties.py`)
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from limiter.config import ApiRateConfig
 from state.records import LimiterState
+
+if TYPE_CHECKING:
+    from limiter.config import ApiRateConfig
 
 # Each constant was chosen on limits drawn at random; benchmarks/ shows what it costs to drop the rule.
 HORIZON = 2.0

@@ -1,0 +1,167 @@
+"""Scripted misbehaviour: at the n-th accepted request, the vendor does something wrong.
+
+`Fault` and `Script` decide when; `misbehave` is what happens then.
+"""
+
+import re
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from simulator.checks import whole
+from simulator.shapes import error_response, rate_limited
+
+FaultKind = Literal[
+    "not-json",
+    "truncated",
+    "no-results",
+    "error-500",
+    "error-503",
+    "overload-529",
+    "blocked",
+    "reset",
+    "slow",
+]
+KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+
+SLOW = 1.0
+"""Seconds for which `slow` holds an answer back."""
+
+_SPEC = re.compile(r"(?P<kind>[^@]*)@(?P<match>[^#]*)#(?P<nth>\d{1,9})(x(?P<times>\d{1,9}))?")
+_MATCH = re.compile(r"[A-Z]+ /\S*")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        kind: What.
+        match: Where: a method and the beginning of a path, for example `POST /v1/search`.
+        nth: At which of the matching requests that the limit admits, from 1.
+        times: For how many of them in a row.
+
+    Raises:
+        ValueError: If the kind is unknown, the match has another form, or a number is below 1.
+    """
+
+    kind: FaultKind
+    match: str
+    nth: int
+    times: int = 1
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.kind not in KINDS:
+            raise ValueError(f"unknown kind {self.kind!r}; known kinds: {', '.join(KINDS)}")
+        if not _MATCH.fullmatch(self.match):
+            raise ValueError(f"match must be a method and a path, as POST /v1/search, not {self.match!r}")
+        whole("nth", self.nth)
+        whole("times", self.times)
+
+    def __str__(self) -> str:
+        """Return the spec."""
+        return f"{self.kind}@{self.match}#{self.nth}" + (f"x{self.times}" if self.times > 1 else "")
+
+
+def parse_fault(spec: str) -> Fault:
+    """Make the fault that a spec describes.
+
+    Args:
+        spec: `KIND@METHOD /path-prefix#N`, or `#NxT` for T times in a row.
+
+    Raises:
+        ValueError: If the spec is not understood; the message says why and lists the known kinds.
+
+    Example:
+        >>> parse_fault("reset@POST /v1/search#3x2")
+        Fault(kind='reset', match='POST /v1/search', nth=3, times=2)
+    """
+    found = _SPEC.fullmatch(spec.strip())
+    try:
+        if not found:
+            raise ValueError(f"it is not of the form KIND@METHOD /path#N; known kinds: {', '.join(KINDS)}")
+        kind = found["kind"].strip()
+        known = next((each for each in KINDS if each == kind), None)
+        if known is None:
+            raise ValueError(f"unknown kind {kind!r}; known kinds: {', '.join(KINDS)}")
+        return Fault(known, found["match"].strip(), int(found["nth"]), int(found["times"] or 1))
+    except ValueError as error:
+        raise ValueError(f"bad fault {spec!r}: {error}") from None
+
+
+class Script:
+    """Counts requests and says which of them go wrong. Belongs to one event loop; not locked."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self._faults = tuple(faults)
+        self._seen = [0] * len(self._faults)
+
+    def next(self, method: str, path: str) -> FaultKind | None:
+        """Count an admitted request and return what goes wrong with it; the first fault listed wins."""
+        due: FaultKind | None = None
+        for index, fault in enumerate(self._faults):
+            wanted, prefix = fault.match.split(" ", 1)
+            if method != wanted or not path.startswith(prefix):
+                continue
+            self._seen[index] += 1
+            if due is None and fault.nth <= self._seen[index] < fault.nth + fault.times:
+                due = fault.kind
+        return due
+
+
+async def misbehave(kind: FaultKind, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request wrongly, as an ASGI application would answer it rightly.
+
+    Raises:
+        ConnectionResetError: For `reset` and `truncated` on a server that gives no access to the
+            connection (another one than the simulator's own).
+    """
+    if kind == "reset":
+        await _hang_up(scope, receive, reset=True)
+    elif kind == "truncated":
+        start = b'{"object":"list","results":[{"object":"page","id":"'
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": start, "more_body": True})
+        await _hang_up(scope, receive)
+    else:
+        await _response(kind)(scope, receive, send)
+
+
+def _response(kind: FaultKind) -> Response:
+    match kind:
+        case "not-json":
+            return HTMLResponse("<!DOCTYPE html><title>Notion</title><h1>We will be right back</h1>")
+        case "no-results":
+            return JSONResponse({"object": "list", "next_cursor": None, "has_more": False})
+        case "error-500":
+            return error_response(500, "internal_server_error", "Unexpected error occurred.")
+        case "error-503":
+            return error_response(503, "service_unavailable", "Notion is unavailable. Please try again later.")
+        case "overload-529":
+            return error_response(529, "service_overload", "Notion is overloaded. Please try again later.")
+        case "blocked":
+            return rate_limited("public_api_request_blocked")
+    raise ValueError(f"{kind} is not an answer")
+
+
+async def _hang_up(scope: Scope, receive: Receive, reset: bool = False) -> None:
+    transport = scope.get("state", {}).get("transport")
+    if transport is None:
+        raise ConnectionResetError("simulated fault")
+    if reset:
+        # Closing with a linger time of 0 sends RST rather than FIN: "connection reset by peer".
+        linger = struct.pack("ii" if hasattr(socket, "AF_UNIX") else "hh", 1, 0)
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        transport.abort()
+    else:
+        transport.close()  # after what has been written is sent
+    # Returning before the server has noticed would make it send, and log, a 500 of its own.
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,190 @@
+"""The data behind the API: users, pages, data sources and their rows.
+
+Records are frozen; an edit puts a new one in the old one's place. So a listing works on a snapshot and
+the lock is held only for a dictionary operation.
+"""
+
+import random
+import threading
+import uuid
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from simulator.checks import whole
+
+Kind = Literal["user", "page", "row", "data_source"]
+
+KINDS: tuple[Kind, ...] = ("user", "page", "row", "data_source")
+EPOCH = 1_767_225_600
+"""2026-01-01T00:00Z: generated records are older than this, so that a world depends on its seed alone."""
+AGE = 2 * 365 * 24 * 3600
+"""Seconds over which the generated records were created."""
+
+_SUBJECTS = ("Access control", "Backup", "Change management", "Encryption", "Incident response", "Onboarding",
+             "Physical security", "Risk assessment", "Vendor review", "Vulnerability management")  # fmt: skip
+_FORMS = ("policy", "procedure", "checklist", "review", "register", "minutes")
+_NAMES = ("Ada", "Barbara", "Claude", "Donald", "Edsger", "Frances", "Grace", "Hedy", "Ivan", "Jean")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One user, page, row or data source.
+
+    Attributes:
+        kind: What it is; a row is a page whose parent is a data source.
+        id: UUID with dashes.
+        title: Title, or a user's name.
+        created: Epoch seconds, a whole minute.
+        edited: Epoch seconds, a whole minute: Notion rounds both down.
+        author: Id of the user that made it; empty for users.
+        parent: Id of the data source (rows) or database (data sources); empty for the others.
+        revision: 1, and one more with each edit.
+        in_trash: Trashed pages can still be fetched by id but are in no listing.
+    """
+
+    kind: Kind
+    id: str
+    title: str
+    created: int
+    edited: int
+    author: str = ""
+    parent: str = ""
+    revision: int = 1
+    in_trash: bool = False
+
+
+def minute(now: float) -> int:
+    """Round epoch seconds down to the minute."""
+    return int(now // 60) * 60
+
+
+class World:
+    """A workspace, the same for the same seed and counts. Every method may be called from any thread.
+
+    Args:
+        seed: Decides ids, titles and times.
+        users: How many people and bots.
+        pages: How many pages outside of data sources.
+        data_sources: How many data sources.
+        rows: How many rows in each data source.
+
+    Raises:
+        ValueError: If a count is not a whole number of at least 0.
+    """
+
+    def __init__(
+        self, seed: int = 0, *, users: int = 20, pages: int = 60, data_sources: int = 3, rows: int = 50
+    ) -> None:
+        counts = {"users": users, "pages": pages, "data_sources": data_sources, "rows": rows}
+        for name, count in counts.items():
+            whole(name, count, least=0)
+        self._random = random.Random(seed)
+        self._lock = threading.RLock()
+        self._records: dict[str, Record] = {}
+        self.bot_id = self._new_id()
+        """Id of the integration itself, for `users/me`."""
+        for _ in range(users):
+            self.add_user(now=self._moment())
+        authors = self.ids("user") or [self.bot_id]
+        for _ in range(pages):
+            self._generate("page", self._random.choice(authors))
+        for _ in range(data_sources):
+            parent = self._generate("data_source", self._random.choice(authors), self._new_id())
+            for _ in range(rows):
+                self._generate("row", self._random.choice(authors), parent)
+
+    def records(self, kind: Kind | None = None, parent: str | None = None) -> list[Record]:
+        """Return a snapshot of what is not in the trash, oldest insertion first."""
+        with self._lock:
+            records = list(self._records.values())
+        return [
+            record
+            for record in records
+            if not record.in_trash and kind in (None, record.kind) and parent in (None, record.parent)
+        ]
+
+    def ids(self, kind: Kind) -> list[str]:
+        """Return the ids of what is not in the trash."""
+        return [record.id for record in self.records(kind)]
+
+    def get(self, id: str) -> Record:
+        """Return a record, also from the trash; `KeyError` if there never was one."""
+        with self._lock:
+            return self._records[id]
+
+    def edit(self, id: str, now: float) -> Record:
+        """Give a record a new title.
+
+        Args:
+            id: Which.
+            now: Epoch seconds; `last_edited_time` becomes its minute.
+
+        Raises:
+            KeyError: If there is no such record.
+        """
+        with self._lock:
+            old = self._records[id]
+            base = old.title.partition(" (revision ")[0]
+            revision = old.revision + 1
+            new = replace(old, title=f"{base} (revision {revision})", revision=revision, edited=minute(now))
+            self._records[id] = new
+            return new
+
+    def remove(self, id: str) -> None:
+        """Put a page, row or data source with its rows into the trash; take a user away for good.
+
+        Raises:
+            KeyError: If there is no such record.
+        """
+        with self._lock:
+            record = self._records[id]
+            if record.kind == "user":
+                del self._records[id]
+                return
+            for each in [record, *self.records(parent=id)]:
+                self._records[each.id] = replace(each, in_trash=True)
+
+    def add_user(self, name: str | None = None, *, now: float) -> str:
+        """Add a user and return the id; `now` is in epoch seconds."""
+        with self._lock:
+            name = name or f"{self._random.choice(_NAMES)} {self._random.randrange(1000):03}"
+            return self._add("user", name, now)
+
+    def add_page(self, title: str | None = None, *, now: float) -> str:
+        """Add a page outside of data sources and return the id; `now` is in epoch seconds."""
+        with self._lock:
+            return self._add("page", title or self._title(), now, self.bot_id)
+
+    def add_row(self, data_source_id: str, title: str | None = None, *, now: float) -> str:
+        """Add a row to a data source and return the id; `now` is in epoch seconds.
+
+        Raises:
+            KeyError: If there is no such data source.
+        """
+        with self._lock:
+            source = self._records[data_source_id]
+            if source.kind != "data_source" or source.in_trash:
+                raise KeyError(data_source_id)
+            return self._add("row", title or self._title(), now, self.bot_id, data_source_id)
+
+    def _add(self, kind: Kind, title: str, now: float, author: str = "", parent: str = "") -> str:
+        at = minute(now)
+        record = Record(kind, self._new_id(), title, at, at, author, parent)
+        self._records[record.id] = record
+        return record.id
+
+    def _generate(self, kind: Kind, author: str, parent: str = "") -> str:
+        """Add a record of the past that may have been edited since."""
+        id = self._add(kind, self._title(), self._moment(), author, parent)
+        record = self._records[id]
+        self._records[id] = replace(record, edited=minute(self._random.randint(record.created, EPOCH)))
+        return id
+
+    def _moment(self) -> int:
+        return self._random.randrange(EPOCH - AGE, EPOCH)
+
+    def _title(self) -> str:
+        return f"{self._random.choice(_SUBJECTS)} {self._random.choice(_FORMS)}"
+
+    def _new_id(self) -> str:
+        return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
