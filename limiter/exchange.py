@@ -119,6 +119,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         ticket, waited = yield from _admission(limiter, request, bounds, waited)
         began = bounds.monotonic() if began is None else began
         sends += 1
+        limiter.tally.add(requests=1)
         try:
             response: httpx.Response = yield Send(request)
         except httpx.TransportError as error:
@@ -127,6 +128,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             yield Sleep(_fault_delay(sends))
             continue
         reply, body = yield from _classification(limiter, response, bounds)
+        limiter.tally.add(throttled=reply.kind is Kind.THROTTLED)
         if reply.kind is Kind.TERMINAL:
             yield Close(response)
             raise _terminal(limiter, request, _kept(request, response, body), reply)
@@ -174,6 +176,7 @@ def _admission(
             return ticket, waited
         yield Sleep(reservation.wait)
         waited += reservation.wait
+        limiter.tally.add(waited=reservation.wait)
         looked_before = True
         if ticket.generation is None:
             continue

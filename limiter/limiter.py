@@ -10,6 +10,7 @@ from typing import Any
 from limiter import account, aimd
 from limiter.config import ApiRateConfig
 from limiter.replies import Kind, Reply
+from limiter.tally import Tally
 from state.records import Bucket, Decision, HistoryEvent, LimiterState
 from state.store import Store
 
@@ -49,12 +50,16 @@ class Limiter:
         config: The API.
         bucket: Which limit of it, and whose.
         store: Where it is remembered.
+
+    Attributes:
+        tally: What the clients of this object have done; the rest is shared with everybody, this is not.
     """
 
     def __init__(self, config: ApiRateConfig, bucket: Bucket, store: Store) -> None:
         self.config = config
         self.bucket = bucket
         self.store = store
+        self.tally = Tally()
 
     def __repr__(self) -> str:
         return f"Limiter({str(self.bucket)!r}, {self.store!r})"
@@ -65,7 +70,8 @@ class Limiter:
         Returns:
             `current_rate` (requests/s), `tokens` (requests that could go at once), `cooldown_until` (epoch seconds,
             0.0 when none), `ceiling` (requests/s at which the vendor last objected, 0.0 if never), `throttles`,
-            `updated_at` (epoch seconds), `min_rate`, `max_rate`, `bucket`.
+            `updated_at` (epoch seconds), `min_rate`, `max_rate`, `bucket`; and, of this client alone, `requests`
+            (sends), `throttled` (replies), `waited` (seconds).
 
         Raises:
             StateError: The store failed.
@@ -89,6 +95,9 @@ class Limiter:
             "updated_at": state.updated_at,
             "min_rate": self.config.min_rate,
             "max_rate": self.config.max_rate,
+            "requests": self.tally.requests,
+            "throttled": self.tally.throttled,
+            "waited": self.tally.waited,
         }
 
     def reserving(self, *, waited: bool, patience: float) -> Decide:
