@@ -1,0 +1,211 @@
+"""How commands print: results to stdout, sentences to stderr, and never a traceback for what a user can cause.
+
+A result is one JSON value with `--json`, a rich table on a terminal, and plain aligned text in a pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]
+"""The option that every command has."""
+
+_WIDE = 10_000
+"""Columns of a pipe: nothing is wrapped or cut for a program that reads lines."""
+
+
+class Exit(IntEnum):
+    """Exit codes of `aimd`."""
+
+    DONE = 0
+    INCOMPLETE = 1
+    """Could not do all of it; said which part."""
+    USAGE = 2
+    """Wrong usage or configuration; nothing was attempted."""
+    TRY_LATER = 75
+    """It will work later; the message says when."""
+    INTERRUPTED = 130
+    """Stopped by Ctrl-C."""
+
+
+def emit(value: Any, *, as_json: bool, table: Callable[[], RenderableType] | None = None) -> None:
+    """Print a result on stdout.
+
+    Args:
+        value: What `--json` prints; it must be JSON as it is. Without a table it is printed for people too.
+        as_json: Whether to print JSON.
+        table: Makes what people see, a rich renderable; called only if it is wanted. Square brackets in strings are
+            text: where style is wanted, use `rich.text.Text`.
+
+    Raises:
+        BrokenPipeError: The reader has gone; `friendly` turns it into an exit code.
+
+    Example:
+        >>> emit([{"api": "notion"}], as_json=True)
+        [{"api": "notion"}]
+    """
+    if as_json or table is None:
+        indent = 2 if sys.stdout.isatty() or not as_json else None
+        unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+        print(json.dumps(value, indent=indent, ensure_ascii=not unicode, allow_nan=False))  # noqa: T201
+    else:
+        render(table())
+    sys.stdout.flush()  # here and not at the interpreter's end, where a closed pipe can no longer be caught
+
+
+def render(what: RenderableType) -> None:
+    """Print a rich renderable on stdout; in a pipe without boxes, colours, wrapping or trailing spaces."""
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        Console(markup=False, highlight=False, emoji=False).print(what)
+        return
+    paper = io.StringIO()
+    Console(file=paper, width=_WIDE, color_system=None, markup=False, highlight=False, emoji=False).print(_plain(what))
+    for line in paper.getvalue().splitlines():
+        print(line.rstrip())  # noqa: T201
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+    """A table in the style of the others. Columns of which every value is a number stand to the right.
+
+    Args:
+        columns: The headings.
+        rows: The cells: numbers as they are, None as a dash, the rest as `str` makes it, without control characters.
+        title: Stands above it.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    cells = [list(row) for row in rows]
+    made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for index, heading in enumerate(columns):
+        present = [row[index] for row in cells if row[index] is not None]
+        numeric = bool(present) and all(_is_number(value) for value in present)
+        made.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        made.add_row(*(_cell(value) for value in row))
+    return made
+
+
+def say(sentence: str) -> None:
+    """Tell the person something that is not the result: on stderr, so that stdout stays what was asked for."""
+    with contextlib.suppress(BrokenPipeError):
+        print(sentence, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def fail(message: str, code: Exit = Exit.INCOMPLETE, *, as_json: bool = False) -> NoReturn:
+    """End the command with a sentence on stderr; with `as_json` also as `{"error": ...}` on stdout.
+
+    Raises:
+        typer.Exit: Always.
+    """
+    say(message)
+    if as_json:
+        emit({"error": message}, as_json=True)
+    raise typer.Exit(code)
+
+
+@contextlib.contextmanager
+def friendly(as_json: bool = False) -> Iterator[None]:
+    """Turn everything a user can cause into a sentence and an exit code. Bugs keep their traceback.
+
+    Configuration and a database that cannot be used give 2, a database that failed on the way 1, a vendor that asks
+    to wait 75, another refusal of the vendor 1, Ctrl-C 130, a reader of stdout that has gone 1 without a word.
+
+    Args:
+        as_json: Whether stdout must hold one JSON value in any case.
+
+    Example:
+        >>> from state.errors import DatabaseUnavailable
+        >>> try:
+        ...     with friendly(as_json=True):
+        ...         raise DatabaseUnavailable("No database there.")
+        ... except typer.Exit as stop:
+        ...     int(stop.exit_code)
+        {"error": "No database there."}
+        2
+    """
+    try:
+        try:
+            yield
+        except KeyboardInterrupt:
+            fail("Stopped.", Exit.INTERRUPTED, as_json=as_json)
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            code = _code(error)
+            if code is None:
+                raise
+            fail(str(error), code, as_json=as_json)
+    except BrokenPipeError:
+        # The interpreter flushes stdout once more at its end, and would complain about the same pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.INCOMPLETE) from None
+
+
+def moment(epoch: float) -> str | None:
+    """Epoch seconds as local time to the second, None for 0.0, which stands for never."""
+    if not epoch or not math.isfinite(epoch):
+        return None
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch))
+    except (OverflowError, ValueError, OSError):  # a year that the calendar does not have
+        return f"{epoch:g}"
+
+
+def rate(requests_per_second: float) -> float | None:
+    """A rate to three figures for a table, None for 0.0, which stands for not known."""
+    return float(f"{requests_per_second:.3g}") if requests_per_second else None
+
+
+def _code(error: Exception) -> Exit | None:
+    from limiter.errors import ConfigurationError, TryLater, VendorError
+    from state.errors import DatabaseBusy, DatabaseFull, ListingTaken, StateError
+
+    for kinds, code in (
+        ((ConfigurationError,), Exit.USAGE),
+        ((TryLater,), Exit.TRY_LATER),
+        ((VendorError, DatabaseBusy, DatabaseFull, ListingTaken), Exit.INCOMPLETE),
+        ((StateError,), Exit.USAGE),
+    ):
+        if isinstance(error, kinds):
+            return code
+    return None
+
+
+def _plain(what: RenderableType) -> RenderableType:
+    """The same without boxes."""
+    from rich.console import Group
+    from rich.table import Table
+
+    if isinstance(what, Table):
+        what.box = None
+    elif isinstance(what, Group):
+        return Group(*(_plain(part) for part in what.renderables))
+    return what
+
+
+def _cell(value: object) -> str:
+    text = "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    # A vendor's text must not steer the terminal it is shown on.
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
