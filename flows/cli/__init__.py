@@ -1,1 +1,69 @@
 """The command line: `aimd`. Commands import what is heavy when they run, so that `--help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any, TextIO
+
+import typer
+
+from flows.cli import limiter, presets
+from flows.cli.output import Exit, emit, epilog, say
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    # Boxes and colours are for people who look at a terminal.
+    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    epilog=epilog(
+        "aimd demo",
+        "NOTION_TOKEN=... aimd sync notion",
+        "aimd limiter show notion",
+        codes="0 done, 1 could not do all of it, 2 wrong usage or configuration, 75 try later.",
+    ),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from state import __version__
+
+        typer.echo(f"aimd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Collect audit evidence as fast as each vendor really allows, and remember how fast that is."""
+
+
+app.add_typer(limiter.app, name="limiter")
+app.add_typer(presets.app, name="presets")
+
+
+def main() -> None:
+    """Run `aimd` with the arguments of this process, and exit with one of `flows.cli.output.Exit`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIO) or hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> Any:
+    try:
+        return app(arguments, prog_name="aimd", standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        say("Stopped.")
+        return Exit.INTERRUPTED
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # typer's usage errors have no public base class
+            raise
+        error.show()
+        if "--json" in arguments:
+            emit({"error": error.format_message()}, as_json=True)
+        return Exit.USAGE

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
@@ -157,6 +158,26 @@ def friendly(as_json: bool = False) -> Iterator[None]:
         # The interpreter flushes stdout once more at its end, and would complain about the same pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(Exit.INCOMPLETE) from None
+
+
+def write_file(path: Path, text: str, *, as_json: bool) -> None:
+    """Write a file that the user has named; if that cannot be, end with a sentence and 2."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"Cannot write {path}: {error.strerror}.", Exit.USAGE, as_json=as_json)
+
+
+def epilog(*examples: str, codes: str = "") -> str:
+    """What stands under a command's help.
+
+    Args:
+        examples: Command lines.
+        codes: What the exit codes mean, where there is more to say than that 0 is done and 2 wrong usage.
+    """
+    # Paragraphs of their own: typer joins the lines of one.
+    heading = "Example:" if len(examples) == 1 else "Examples:"
+    return "\n\n".join([heading, *examples, *([f"Exit codes: {codes}"] if codes else [])])
 
 
 def moment(epoch: float) -> str | None:

@@ -1,0 +1,178 @@
+"""`aimd limiter`: what the limiters have learned, how they came to it, and how to make them forget."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.export import export
+from flows.cli.learned import Learned, event_rows, limiters
+from flows.cli.opening import for_reading
+from flows.cli.output import Exit, Json, emit, epilog, fail, friendly, moment, rate, say, table, write_file
+from flows.cli.presets import api_names
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from state.store import Store
+
+app = typer.Typer(no_args_is_help=True, help="What the limiters have learned: one a bucket, api/scope/quota key.")
+
+Api = Annotated[str, typer.Argument(metavar="API", help="As in `aimd presets list`.", autocompletion=api_names)]
+QuotaKey = Annotated[
+    str | None,
+    typer.Option("--quota-key", "--tenant", help="Only this quota key; it is the tenant unless set otherwise."),
+]
+
+
+@app.command("list", epilog=epilog("aimd limiter list", "aimd limiter list --json"))
+def list_limiters(quota_key: QuotaKey = None, as_json: Json = False) -> None:
+    """List every limiter: its rate now, in requests per second, and what it has met."""
+    with friendly(as_json), for_reading() as store:
+        _emit_rows(_found(store, None, quota_key), as_json=as_json)
+
+
+@app.command(epilog=epilog("aimd limiter show notion", "aimd limiter show notion --tenant acme --json"))
+def show(api: Api, quota_key: QuotaKey = None, as_json: Json = False) -> None:
+    """Show the limiters of an API: one, unless tenants or scopes have limits of their own."""
+    with friendly(as_json), for_reading() as store:
+        _emit_rows(_found(store, api, quota_key), as_json=as_json)
+
+
+@app.command(epilog=epilog("aimd limiter history notion", "aimd limiter history notion --limit 500 --svg rate.svg"))
+def history(
+    api: Api,
+    quota_key: QuotaKey = None,
+    limit: Annotated[int, typer.Option(min=1, help="Only the newest events of each limiter.")] = 100,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the rate over time into a file too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show how an API's rate changed, oldest first: each increase, backoff and hold, with what caused it."""
+    with friendly(as_json), for_reading() as store:
+        found = _found(store, api, quota_key)
+        if svg is not None:
+            _draw(found, limit, svg, as_json=as_json)
+        rows = event_rows(found, limit)
+        emit(rows, as_json=as_json, table=lambda: _events(rows))
+
+
+@app.command(
+    epilog=epilog(
+        "aimd limiter reset notion --tenant acme",
+        "aimd limiter reset notion --yes --json",
+        codes="0 done, 1 you decided against it, 2 neither a terminal to ask on nor --yes.",
+    )
+)
+def reset(
+    api: Api,
+    quota_key: QuotaKey = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Forget what an API's limiters learned, their history and any hold: the next run begins anew."""
+    with friendly(as_json), for_reading() as store:
+        found = _found(store, api, quota_key)
+        rows = [{**each.row, "events": store.history_length(each.bucket)} for each in found]
+        if found and not yes:
+            _ask(rows, as_json=as_json)
+        forgotten = [row for each, row in zip(found, rows, strict=True) if store.reset(each.bucket)]
+        for row in forgotten:
+            say(f"Forgot {_summary(row)}.")
+        if as_json:
+            emit(forgotten, as_json=True)
+
+
+app.command(epilog=epilog("aimd limiter export --output limiters.json", "aimd limiter export --format csv"))(export)
+
+
+def _found(store: Store, api: str | None, quota_key: str | None) -> list[Learned]:
+    found = limiters(store, api, quota_key)
+    if not found:
+        who = f"limiter of {api}" if api else "limiter"
+        whose = f" with quota key {quota_key}" if quota_key else ""
+        say(f"No {who}{whose} has learned anything yet (database {store.url}).")
+    return found
+
+
+def _emit_rows(found: list[Learned], *, as_json: bool) -> None:
+    rows = [each.row for each in found]
+    emit(rows, as_json=as_json, table=lambda: _overview(rows))
+
+
+def _overview(rows: list[dict[str, Any]]) -> Table:
+    headings = ("bucket", "requests/s", "ceiling", "hold until", "throttles", "updated")
+    return table(
+        headings,
+        [
+            (
+                row["bucket"],
+                rate(row["current_rate"]),
+                rate(row["ceiling"]),
+                moment(row["cooldown_until"]),
+                row["throttles"],
+                moment(row["updated_at"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _events(rows: list[dict[str, Any]]) -> Table:
+    headings = ("time", "bucket", "event", "before", "after", "ceiling", "status", "retry after", "hold until", "run")
+    return table(
+        headings,
+        [
+            (
+                moment(row["at"]),
+                row["bucket"],
+                row["kind"],
+                rate(row["rate_before"]),
+                rate(row["rate_after"]),
+                rate(row["ceiling"]),
+                row["status"],
+                row["retry_after"],
+                moment(row["cooldown_until"]),
+                row["run_id"],
+            )
+            for row in rows
+        ],
+    )
+
+
+def _summary(row: dict[str, Any]) -> str:
+    return f"{row['bucket']}: {row['current_rate']:.3g} requests/s and {row['events']} events of history"
+
+
+def _ask(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if not sys.stdin.isatty():
+        fail("Nothing was forgotten: there is no terminal to ask on, so add --yes.", Exit.USAGE, as_json=as_json)
+    say("This forgets " + "; ".join(_summary(row) for row in rows) + ".")
+    try:
+        decided = typer.confirm("Forget it?", err=True)
+    except typer.Abort:
+        decided = False
+    if not decided:
+        fail("Nothing was forgotten.", as_json=as_json)
+
+
+def _draw(found: list[Learned], limit: int, file: Path, *, as_json: bool) -> None:
+    import time
+
+    from flows.picture import rate_picture
+
+    if len(found) > 1:
+        keys = ", ".join(sorted({each.bucket.quota_key for each in found}))
+        fail(f"A picture shows one limiter; choose with --quota-key: {keys}.", Exit.USAGE, as_json=as_json)
+    for each in found:
+        picture = rate_picture(
+            each.events(limit),
+            rate_now=each.row["current_rate"],
+            now=time.time(),
+            config=each.config,
+            title=str(each.bucket),
+        )
+        write_file(file, picture, as_json=as_json)
+        say(f"Drew {each.bucket} into {file}.")
