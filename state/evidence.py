@@ -113,14 +113,15 @@ class EvidenceStore:
 
         Args:
             collection: What to list.
-            full: Whether to list everything. A listing in progress of the other kind is given up.
+            full: Whether to list everything. A full listing in progress serves either wish; one of only what is new
+                is given up for a full one.
 
         Returns:
             The cursor, with `listing` set.
         """
         with self._writing() as connection:
             cursor = _read_cursor(connection, collection)
-            if cursor.listing is not None and cursor.listing.full == full:
+            if cursor.listing is not None and (cursor.listing.full or not full):
                 return cursor
             fresh = replace(cursor, listing=Listing(began_at=self._clock(), full=full))
             _write_cursor(connection, collection, fresh)
@@ -147,6 +148,7 @@ class EvidenceStore:
         before: Listing,
         after: Listing,
         ends: bool,
+        buries: bool = False,
     ) -> tuple[Counts, Cursor]:
         """Store a page and move the cursor behind it, in one transaction.
 
@@ -156,8 +158,9 @@ class EvidenceStore:
             provenance: Where they came from.
             before: The listing as it was when the page was fetched.
             after: The listing with the page.
-            ends: Whether the listing ends complete with it. Then the watermark moves, and a full listing makes
-                tombstones of what it did not meet.
+            ends: Whether the listing ends complete with it. Then the watermark moves.
+            buries: Whether what the listing did not meet is gone and gets a tombstone; only where a full listing ends,
+                and never for a search, which may leave things out.
 
         Returns:
             What the page brought, and the cursor as it is now.
@@ -165,6 +168,7 @@ class EvidenceStore:
         Raises:
             ListingTaken: Another process has moved the cursor meanwhile; nothing of the page was stored.
         """
+        assert not buries or (ends and before.full), "only a full listing that ends complete buries"
         with self._writing() as connection:
             cursor = self._expect(connection, collection, before)
             now = self._clock()
@@ -175,7 +179,7 @@ class EvidenceStore:
             if not ends:
                 cursor = replace(cursor, listing=after)
             else:
-                if before.full:
+                if buries:
                     counts = replace(counts, deleted=_bury(connection, collection, before, provenance, now))
                 cursor = Cursor(
                     watermark=after.candidate or cursor.watermark,
