@@ -9,6 +9,7 @@ Example:
     ('hello', 2.0)
 """
 
+from limiter.bounds import Bounds
 from limiter.client import (
     AimdClient,
     AsyncAimdClient,
@@ -27,7 +28,6 @@ from limiter.errors import (
     VendorError,
     WaitTooLong,
 )
-from limiter.exchange import Bounds
 from limiter.limiter import Limiter
 from limiter.presets import API_RATE_CONFIGS, api_config
 from limiter.transport import AimdTransport, AsyncAimdTransport

@@ -19,20 +19,22 @@ down     Expected (we were probing near the ceiling): x decrease_factor. Surpris
 hold     After an outage no growth for HOLD_OUTAGES times its length or HOLD_REQUESTS requests, whichever is longer;
          half of it after a surprise, which has most likely landed too low.
 cooldown Retry-After holds everyone who shares the bucket, and voids slots reserved before it (`generation`). Without
-         one the wait doubles from 1 s within an outage; the next outage starts two doublings lower, not at 1 s.
+         one, or with one of zero, the wait doubles from 1 s within an outage; the next outage starts two doublings
+         lower, not at 1 s.
 
 Invariants (held by `tests/limiter/test_aimd_properties.py`)
 ------------------------------------------------------------
 - min_rate <= rate <= max_rate, always; a throttle never raises the rate; a success never lowers it.
 - One success raises the rate by at most increase_step, and one event lowers it at most once.
 - Slots never overlap: granted slots are 1/rate apart, but for a burst of `burst`.
-- No slot lies inside a cooldown; a cooldown ends at most max_cooldown from now.
+- No slot lies inside a cooldown; a cooldown, and a hold, end at most max_cooldown from now.
 - A clock that is set back shifts the whole state with it: no wait becomes longer than it was.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from state.records import LimiterState
@@ -59,6 +61,8 @@ HOLD_OUTAGES = 20
 """A lockout of 30 s buys ten quiet minutes."""
 LONGEST_BACKOFF = 60.0
 """Seconds; the longest wait of our own choosing."""
+MOST_ROUNDS = 7
+"""The wait of the seventh is LONGEST_BACKOFF; counting on would take as many outages to forget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,11 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
     """The state, made to fit the time and the configuration of today.
 
     A clock found before `updated_at` has been set back: every time moves with it. Values that no history of ours can
-    have led to (a hand-edited row, a clock that stood in the future) are bounded, so that none stops the bucket for
-    longer than `max_cooldown`.
+    have led to (a hand-edited row, a clock that stood in the future) are bounded, so that none stops the bucket, or
+    the learning, for longer than `max_cooldown`.
     """
+    if not _is_finite(state):
+        state = _repaired(state, config, now)
     if now < state.updated_at:
         back = state.updated_at - now
         state = replace(
@@ -104,10 +110,23 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
     rate = min(config.max_rate, max(config.min_rate, state.rate))
     cooldown_until = min(state.cooldown_until, now + config.max_cooldown)
     farthest = max(now, cooldown_until) + HORIZON + config.burst / config.min_rate
-    next_slot = min(state.next_slot, farthest)
-    if (rate, cooldown_until, next_slot) == (state.rate, state.cooldown_until, state.next_slot):
+    if (
+        rate == state.rate
+        and cooldown_until == state.cooldown_until
+        and state.next_slot <= farthest
+        and state.hold_until <= now + config.max_cooldown
+        and max(state.cut_at, state.outage_since) <= now
+    ):
         return state
-    return replace(state, rate=rate, cooldown_until=cooldown_until, next_slot=next_slot)
+    return replace(
+        state,
+        rate=rate,
+        cooldown_until=cooldown_until,
+        next_slot=min(state.next_slot, farthest),
+        hold_until=min(state.hold_until, now + config.max_cooldown),
+        cut_at=min(state.cut_at, now),
+        outage_since=min(state.outage_since, now),
+    )
 
 
 def earliest(state: LimiterState, config: ApiRateConfig, now: float) -> float:
@@ -164,7 +183,7 @@ def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ti
         hold = max(HOLD_OUTAGES * max(1.0, now - state.outage_since), HOLD_REQUESTS / state.rate)
         state = replace(
             state,
-            hold_until=now + hold * (0.5 if state.surprised else 1.0),
+            hold_until=now + min(config.max_cooldown, hold * (0.5 if state.surprised else 1.0)),
             outage_since=0.0,
             rounds=max(0, state.rounds - 2),
         )
@@ -188,11 +207,12 @@ def throttled(
         config: The API.
         now: Epoch seconds.
         ticket: Of the refused request; `at` is when it was sent.
-        retry_after: What the vendor asks for, seconds, or None.
+        retry_after: What the vendor asks for, seconds; None or 0.0 (a date gone by, a number rounded down) if it
+            leaves that to us.
     """
     # One doubling per cooldown, not per refusal: the rest of those in flight do not count again.
-    rounds = state.rounds + (ticket.at >= state.cooldown_until)
-    wait = min(LONGEST_BACKOFF, 2.0 ** max(0, rounds - 1)) if retry_after is None else retry_after
+    rounds = min(MOST_ROUNDS, state.rounds + (ticket.at >= state.cooldown_until))
+    wait = retry_after or min(LONGEST_BACKOFF, 2.0 ** max(0, rounds - 1))
     state = held(replace(state, rounds=rounds, throttles=state.throttles + 1), config, now, wait)
     if state.outage_since or ticket.at < state.cut_at:
         return state
@@ -226,6 +246,30 @@ def held(state: LimiterState, config: ApiRateConfig, now: float, wait: float) ->
         generation=state.generation + 1,
         updated_at=now,
     )
+
+
+def _is_finite(state: LimiterState) -> bool:
+    # One sum, since this runs at every step: anything that is not finite makes it so, too.
+    return math.isfinite(
+        state.rate
+        + state.ceiling
+        + state.next_slot
+        + state.cooldown_until
+        + state.updated_at
+        + state.delivered
+        + state.since
+        + state.hold_until
+        + state.cut_at
+        + state.outage_since
+        + state.rounds
+        + state.recorded_rate
+    )
+
+
+def _repaired(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterState:
+    """What is sound of a state; the rest is as if nothing were known yet."""
+    values = {field.name: getattr(state, field.name) for field in fields(state)}
+    return replace(fresh(config, now), **{name: value for name, value in values.items() if math.isfinite(value)})
 
 
 def _in_slow_start(state: LimiterState) -> bool:

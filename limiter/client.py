@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 
+from limiter.bounds import Bounds
 from limiter.config import ApiRateConfig
-from limiter.exchange import Bounds
 from limiter.limiter import Limiter
 from limiter.presets import api_config
 from limiter.transport import AimdTransport, AsyncAimdTransport

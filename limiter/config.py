@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
-from urllib.parse import urlsplit
+
+import httpx
 
 from limiter.errors import ConfigurationError
 
@@ -58,9 +59,15 @@ class ApiRateConfig:
 
         if not isinstance(self.name, str) or not self.name or "/" in self.name:
             raise refuse("name must be a non-empty string without a slash")
-        parts = urlsplit(self.base_url) if isinstance(self.base_url, str) else None
-        if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        if not _is_address(self.base_url):
             raise refuse(f"base_url must be an absolute http or https address, not {self.base_url!r}")
+        for name in ("documented_limit_desc", "dialect"):
+            if not isinstance(getattr(self, name), str):
+                raise refuse(f"{name} must be text, not {getattr(self, name)!r}")
+        if not isinstance(self.headers, Mapping) or not all(
+            isinstance(part, str) for item in self.headers.items() for part in item
+        ):
+            raise refuse("headers must be a table of texts by name")
         for name in ("initial_rate", "min_rate", "max_rate", "increase_step", "max_cooldown"):
             value = getattr(self, name)
             if not _is_number(value) or not value > 0:
@@ -92,6 +99,14 @@ class ApiRateConfig:
                     f"API {self.name!r}: unknown key {key!r}. Known keys: {', '.join(sorted(known))}."
                 )
         return replace(self, **changes)
+
+
+def _is_address(value: object) -> bool:
+    try:
+        url = httpx.URL(value) if isinstance(value, str) else None
+    except httpx.InvalidURL:
+        return False
+    return url is not None and url.scheme in ("http", "https") and bool(url.host)
 
 
 def _is_number(value: object) -> bool:

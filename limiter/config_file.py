@@ -36,6 +36,8 @@ def read_config_file(path: str, known: Mapping[str, ApiRateConfig]) -> dict[str,
         if not isinstance(changes, dict):
             raise ConfigurationError(f"AIMD_CONFIG {path}: {name!r} must be a table of settings, not {changes!r}.")
         try:
+            if changes.get("name", name) != name:
+                raise ConfigurationError(f"API {name!r}: its name is that of the table, not {changes['name']!r}.")
             if name in merged:
                 merged[name] = merged[name].with_changes(changes)
             else:
@@ -57,13 +59,13 @@ def _new(name: str, settings: Mapping[str, object]) -> ApiRateConfig:
 def _tables(path: Path) -> dict[str, object]:
     try:
         text = path.read_text(encoding="utf-8")
-        tables = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+        tables = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
         raise ConfigurationError(
             f"AIMD_CONFIG {path}: {error.strerror}. Correct the path, or unset AIMD_CONFIG."
         ) from error
-    except (ValueError, UnicodeDecodeError) as error:
-        form = "JSON" if path.suffix == ".json" else "TOML"
+    except (ValueError, RecursionError) as error:
+        form = "JSON" if path.suffix.lower() == ".json" else "TOML"
         raise ConfigurationError(f"AIMD_CONFIG {path} is not valid {form}: {error}.") from error
     if not isinstance(tables, dict):
         raise ConfigurationError(f"AIMD_CONFIG {path} must hold a table an API.")

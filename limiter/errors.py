@@ -5,7 +5,7 @@
     |   `-- UnknownApi
     `-- VendorError (httpx.HTTPError)        has .request, .response (or None), .api, .bucket
         |-- TryLater                         come back at .until
-        |   |-- WaitTooLong                  nothing was sent: it would take longer than max_wait
+        |   |-- WaitTooLong                  not sent, or not again: it would take longer than max_wait
         |   `-- Throttled                    the vendor kept refusing: max_retries used up, or no way to send again
         `-- Terminal                         do not come back by yourself: .reason says why, someone must act
 
@@ -90,7 +90,7 @@ class TryLater(VendorError):
 
 
 class WaitTooLong(TryLater):
-    """The wait would be longer than `max_wait`. Nothing was sent and no slot was taken."""
+    """The wait would be longer than `max_wait`: no slot was taken. `.response` is the refusal before it, if any."""
 
 
 class Throttled(TryLater):

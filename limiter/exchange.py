@@ -7,89 +7,29 @@ The order wait -> send -> classify -> learn -> maybe wait again is written here 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import httpx
 
 from limiter import replies
 from limiter.aimd import Ticket
+from limiter.bounds import Bounds, Faults, fault_delay, is_replayable, is_safe, may_try_again
+from limiter.effects import Close, Effect, Peek, Read, Send, Sleep, Transact
 from limiter.errors import Terminal, Throttled, WaitTooLong
 from limiter.limiter import Granted, Limiter, TooLong
 from limiter.replies import Kind, Reply
-from state.records import Bucket, Decision, LimiterState
 
-T = TypeVar("T")
-
-FAULT_TRIES = 3
-"""Sends of a safe request that meets faults."""
-FAULT_SECONDS = 30.0
-"""And how long after the first send the last of them may begin."""
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+__all__ = ["Bounds", "exchange", "fault_delay", "may_try_again"]
 
 
 @dataclass(frozen=True, slots=True)
-class Transact(Generic[T]):
-    """Apply a decision to a bucket; gives its result."""
+class Refused:
+    """A reply that will not do, and the response as an error carries it."""
 
-    bucket: Bucket
-    decide: Callable[[LimiterState | None, float], Decision[T]]
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """Read a bucket; gives its state and the store's time."""
-
-    bucket: Bucket
-
-
-@dataclass(frozen=True, slots=True)
-class Sleep:
-    """Wait for so many seconds."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send the request; gives the response, with its body unread."""
-
-    request: httpx.Request
-
-
-@dataclass(frozen=True, slots=True)
-class Peek:
-    """Read up to `replies.BODY_LIMIT` bytes of the body, without taking them from whoever reads it later."""
-
+    reply: Reply
     response: httpx.Response
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Close a response that nobody will read."""
-
-    response: httpx.Response
-
-
-Effect = Transact[Any] | Read | Sleep | Send | Peek | Close
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """How long a request keeps trying.
-
-    Attributes:
-        max_retries: Sends again after a throttled or overloaded reply.
-        max_wait: Seconds it may wait in all; None for as long as it takes.
-        backoff_status_codes: What counts as throttled.
-        monotonic: Gives seconds of a clock that is never set.
-    """
-
-    max_retries: int = 20
-    max_wait: float | None = None
-    backoff_status_codes: Collection[int] = (429, 529)
-    monotonic: Callable[[], float] = time.monotonic
 
 
 def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Generator[Effect, Any, httpx.Response]:
@@ -107,70 +47,67 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         The last response: fine, refused, or a fault that outlived its retries.
 
     Raises:
-        WaitTooLong: It would have to wait longer than `max_wait`.
+        WaitTooLong: It would have to wait longer than `max_wait`, for the first send or for the next.
         Throttled: The vendor refused it more than `max_retries` times, or its body cannot be sent again.
         Terminal: The vendor says that waiting will not help.
         httpx.TransportError: The connection failed, after the retries of a safe request.
     """
     waited = 0.0
-    refusals = sends = 0
-    began: float | None = None
+    refusals = 0
+    refused: Refused | None = None
+    faults = Faults()
     while True:
-        ticket, waited = yield from _admission(limiter, request, bounds, waited)
-        began = bounds.monotonic() if began is None else began
-        sends += 1
+        ticket, waited = yield from _admission(limiter, request, bounds, waited, refused)
+        sent_at = bounds.monotonic()
         limiter.tally.add(requests=1)
         try:
             response: httpx.Response = yield Send(request)
         except httpx.TransportError as error:
-            if not (_is_transient(error) and _may_repeat(request, sends, bounds.monotonic() - began)):
+            pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
+            if pause is None or not _is_transient(error):
                 raise
-            yield Sleep(_fault_delay(sends))
+            yield Sleep(pause)
+            waited += pause
             continue
         reply, body = yield from _classification(limiter, response, bounds)
         limiter.tally.add(throttled=reply.kind is Kind.THROTTLED)
         if reply.kind is Kind.TERMINAL:
             yield Close(response)
-            raise _terminal(limiter, request, _kept(request, response, body), reply)
+            raise _terminal(limiter, request, Refused(reply, _kept(request, response, body)))
         if reply.kind is Kind.REFUSED:
             return response
         if reply.kind is Kind.FAULT:
-            if not _may_repeat(request, sends, bounds.monotonic() - began):
+            pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
+            if pause is None:
                 return response
             yield Close(response)
-            yield Sleep(_fault_delay(sends))
+            yield Sleep(pause)
+            waited += pause
             continue
         limiter.report((yield Transact(limiter.bucket, limiter.settling(ticket, response.status_code, reply))))
         if reply.kind is Kind.FINE:
             return response
         refusals += 1
-        again = refusals <= bounds.max_retries and _is_replayable(request)
-        if reply.kind is Kind.OVERLOADED and not (again and _is_safe(request)):
+        again = refusals <= bounds.max_retries and is_replayable(request)
+        if reply.kind is Kind.OVERLOADED and not (again and is_safe(request)):
             return response  # an unsafe request may have been carried out: never again unasked
         yield Close(response)
+        refused = Refused(reply, _kept(request, response, body))
         if not again:
-            raise (yield from _throttled(limiter, request, _kept(request, response, body), reply, refusals))
+            raise (yield from _throttled(limiter, request, refused, refusals))
 
 
 def _admission(
-    limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float
+    limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None
 ) -> Generator[Effect, Any, tuple[Ticket, float]]:
     """Wait for a slot; gives the ticket as sent now and the seconds waited in all."""
     looked_before = False
     while True:
-        patience = float("inf") if bounds.max_wait is None else bounds.max_wait - waited
         reservation: Granted | TooLong = yield Transact(
-            limiter.bucket, limiter.reserving(waited=looked_before, patience=patience)
+            limiter.bucket, limiter.reserving(waited=looked_before, patience=bounds.patience(waited))
         )
         if isinstance(reservation, TooLong):
-            raise WaitTooLong(
-                f"{limiter.bucket.api} cannot be asked within {bounds.max_wait:g} s; nothing was sent. "
-                f"It can from {_clock_time(reservation.until)} on.",
-                api=limiter.bucket.api,
-                bucket=str(limiter.bucket),
-                until=reservation.until,
-                request=request,
-            )
+            raise _too_long(limiter, request, refused, bounds, reservation.until)
         ticket = reservation.ticket
         if reservation.wait <= 0.0 and ticket.generation is not None:
             return ticket, waited
@@ -205,58 +142,53 @@ def _kept(request: httpx.Request, response: httpx.Response, body: bytes) -> http
     return httpx.Response(response.status_code, headers=decoded, content=body, request=request)
 
 
-def _terminal(limiter: Limiter, request: httpx.Request, response: httpx.Response, reply: Reply) -> Terminal:
+def _terminal(limiter: Limiter, request: httpx.Request, refused: Refused) -> Terminal:
     return Terminal(
-        f"{limiter.bucket.api} refuses this client for good ({reply.reason}); what was collected is kept. Waiting will "
-        "not help: look at the account's limits or ask the vendor.",
-        api=limiter.bucket.api,
-        bucket=str(limiter.bucket),
-        retry_after=reply.retry_after,
-        reason=reply.reason,
-        request=request,
-        response=response,
+        f"{limiter.bucket.api} refuses this client for good ({refused.reply.reason}); what was collected is kept. "
+        "Waiting will not help: look at the account's limits or ask the vendor.",
+        **_circumstances(limiter, request, refused),
     )
 
 
 def _throttled(
-    limiter: Limiter, request: httpx.Request, response: httpx.Response, reply: Reply, refusals: int
+    limiter: Limiter, request: httpx.Request, refused: Refused, refusals: int
 ) -> Generator[Effect, Any, Throttled]:
-    found, _ = yield Read(limiter.bucket)
-    until = found.cooldown_until if found else 0.0
-    why = f"{refusals} times" if _is_replayable(request) else "and the request's body cannot be sent again"
+    found, now = yield Read(limiter.bucket)
+    until = max(now, found.cooldown_until) if found else now
+    why = f"{refusals} times" if is_replayable(request) else "and the request's body cannot be sent again"
     return Throttled(
-        f"{limiter.bucket.api} refused the request ({response.status_code}) {why}; what was learned is kept. "
+        f"{limiter.bucket.api} refused the request ({refused.response.status_code}) {why}; what was learned is kept. "
         f"Try again from {_clock_time(until)} on.",
-        api=limiter.bucket.api,
-        bucket=str(limiter.bucket),
         until=until,
-        retry_after=reply.retry_after,
-        reason=reply.reason,
-        request=request,
-        response=response,
+        **_circumstances(limiter, request, refused),
     )
 
 
-def _is_safe(request: httpx.Request) -> bool:
-    return request.method in SAFE_METHODS or request.extensions.get("safe") is True
+def _too_long(
+    limiter: Limiter, request: httpx.Request, refused: Refused | None, bounds: Bounds, until: float
+) -> WaitTooLong:
+    again, what = ("again ", "the request was refused") if refused else ("", "nothing was sent")
+    return WaitTooLong(
+        f"{limiter.bucket.api} cannot be asked {again}within {bounds.max_wait:g} s; {what}. "
+        f"It can from {_clock_time(until)} on.",
+        until=until,
+        **_circumstances(limiter, request, refused),
+    )
 
 
-def _is_replayable(request: httpx.Request) -> bool:
-    """Only a body held in memory can be sent twice; a stream or an upload has been consumed."""
-    return isinstance(request.stream, httpx.ByteStream)
+def _circumstances(limiter: Limiter, request: httpx.Request, refused: Refused | None) -> dict[str, Any]:
+    return {
+        "api": limiter.bucket.api,
+        "bucket": str(limiter.bucket),
+        "retry_after": refused and refused.reply.retry_after,
+        "reason": refused.reply.reason if refused else "",
+        "request": request,
+        "response": refused and refused.response,
+    }
 
 
 def _is_transient(error: httpx.TransportError) -> bool:
     return isinstance(error, httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
-
-
-def _may_repeat(request: httpx.Request, sends: int, elapsed: float) -> bool:
-    in_time = elapsed + _fault_delay(sends) <= FAULT_SECONDS
-    return _is_safe(request) and _is_replayable(request) and sends < FAULT_TRIES and in_time
-
-
-def _fault_delay(sends: int) -> float:
-    return float(2 ** (sends - 1))
 
 
 def _clock_time(epoch: float) -> str:

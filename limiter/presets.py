@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from limiter.config import ApiRateConfig
 from limiter.config_file import read_config_file
-from limiter.errors import UnknownApi
+from limiter.errors import ConfigurationError, UnknownApi
 
 # Limits as the vendors document them; what they enforce is learned. Notion: developers.notion.com/reference/
 # request-limits. Vanta: developer.vanta.com. GitHub: docs.github.com/rest/overview/rate-limits-for-the-rest-api. Slack:
@@ -117,7 +117,10 @@ def known_apis(environment: Mapping[str, str] = os.environ) -> dict[str, ApiRate
     for name, config in known.items():
         variable = f"AIMD_{name.upper().replace('-', '_')}_BASE_URL"
         if address := environment.get(variable, "").strip():
-            known[name] = config.with_changes({"base_url": address})
+            try:
+                known[name] = config.with_changes({"base_url": address})
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{variable}: {error}") from error
     return known
 
 

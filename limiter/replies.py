@@ -48,7 +48,11 @@ _TERMINAL: Mapping[str, tuple[str, ...]] = {
     "airtable": ("PUBLIC_API_BILLING_LIMIT_EXCEEDED",),
     "openai": ("insufficient_quota",),
 }
+GITHUB_SECONDARY = 60.0
+"""Seconds to wait at a secondary limit without a header. Source: docs.github.com, rate limits for the REST API."""
+
 _THROTTLED = frozenset({429, 529})
+_SECONDARY = b"secondary rate limit"
 _FAULTS = frozenset({500, 502, 503, 504})
 
 
@@ -81,7 +85,7 @@ def classify(
         return _throttled(config, dialect, headers, body, now, retry_after)
     if status == 403 and dialect == "github" and _is_github_limit(headers, body):
         return _throttled(config, dialect, headers, body, now, retry_after)
-    if status == 503 and retry_after is not None:
+    if status == 503 and retry_after:  # to wait for no time is no advice: an ordinary fault, with its few tries
         return Reply(Kind.OVERLOADED, retry_after)
     if status in _FAULTS:
         return Reply(Kind.FAULT)
@@ -111,6 +115,8 @@ def _throttled(
         reset = parse_retry_after(headers.get("x-ratelimit-reset"), now, float("inf"))  # epoch seconds
         if reset is not None and 0.0 <= reset - now <= config.max_cooldown:
             retry_after = reset - now
+    if retry_after is None and dialect == "github" and _SECONDARY in body:
+        retry_after = GITHUB_SECONDARY
     return Reply(Kind.THROTTLED, retry_after, reason)
 
 
@@ -119,7 +125,7 @@ def _is_github_limit(headers: Mapping[str, str], body: bytes) -> bool:
 
     Source: docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api.
     """
-    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or b"secondary rate limit" in body
+    return "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0" or _SECONDARY in body
 
 
 def _dialect(config: ApiRateConfig) -> str:

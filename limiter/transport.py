@@ -6,20 +6,24 @@ They wrap any other transport, so `httpx.Client`, auth, event hooks, `respx` and
 from __future__ import annotations
 
 import asyncio
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import httpx
 
-from limiter import replies
-from limiter.exchange import Bounds, Close, Effect, Peek, Read, Send, Sleep, Transact, exchange
+from limiter.bounds import Bounds
+from limiter.effects import Close, Effect, Peek, Read, Send, Sleep, Transact
+from limiter.exchange import exchange
 from limiter.limiter import Limiter
+from limiter.peek import apeek, peek
 
-CREDENTIALS = ("authorization", "cookie", "proxy-authorization", "x-api-key")
-"""Headers that never leave for another host."""
+CREDENTIALS = re.compile(r"auth|cookie|token|secret|passw|session|api-?key|access-?key", re.IGNORECASE)
+"""Headers whose name has one of these in it never leave for another host."""
 
 Steps = Generator[Effect, Any, httpx.Response]
 
@@ -66,16 +70,24 @@ class AimdTransport(httpx.BaseTransport):
         steps = exchange(self.limiter, request, self._bounds)
         result: Any = None
         error: Exception | None = None
-        while True:
-            try:
-                effect = steps.send(result) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return _returned(stop)
-            result = error = None
-            try:
-                result = self._perform(effect)
-            except Exception as raised:  # handed to the generator, which decides
-                error = raised
+        response: httpx.Response | None = None
+        try:
+            while True:
+                try:
+                    effect = steps.send(result) if error is None else steps.throw(error)
+                except StopIteration as stop:
+                    return _returned(stop)
+                result = error = None
+                try:
+                    result = self._perform(effect)
+                except Exception as raised:  # handed to the generator, which decides
+                    error = raised
+                if isinstance(effect, Send):
+                    response = result
+        except BaseException:  # Ctrl-C, too: nobody else knows of the response, and its connection would stay taken
+            if response is not None:
+                response.close()
+            raise
 
     def _perform(self, effect: Effect) -> Any:
         match effect:
@@ -88,7 +100,7 @@ class AimdTransport(httpx.BaseTransport):
             case Send(request):
                 return self.inner.handle_request(request)
             case Peek(response):
-                return _peek(response)
+                return peek(response)
             case Close(response):
                 return response.close()
 
@@ -133,16 +145,25 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
         steps = exchange(self.limiter, request, self._bounds)
         result: Any = None
         error: Exception | None = None
-        while True:
-            try:
-                effect = steps.send(result) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                return _returned(stop)
-            result = error = None
-            try:
-                result = await self._perform(effect)
-            except Exception as raised:  # handed to the generator, which decides
-                error = raised
+        response: httpx.Response | None = None
+        try:
+            while True:
+                try:
+                    effect = steps.send(result) if error is None else steps.throw(error)
+                except StopIteration as stop:
+                    return _returned(stop)
+                result = error = None
+                try:
+                    result = await self._perform(effect)
+                except Exception as raised:  # handed to the generator, which decides
+                    error = raised
+                if isinstance(effect, Send):
+                    response = result
+        except BaseException:  # a cancelled task, too
+            if response is not None:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+            raise
 
     async def _perform(self, effect: Effect) -> Any:
         store = self.limiter.store
@@ -158,7 +179,7 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
             case Send(request):
                 return await self.inner.handle_async_request(request)
             case Peek(response):
-                return await _apeek(response)
+                return await apeek(response)
             case Close(response):
                 return await response.aclose()
 
@@ -187,76 +208,10 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 def without_credentials(request: httpx.Request) -> httpx.Request:
     """The request as it may go to another host than the API's (a redirect to a file store, an absolute link)."""
-    headers = httpx.Headers([(k, v) for k, v in request.headers.raw if k.lower().decode() not in CREDENTIALS])
+    headers = [(name, value) for name, value in request.headers.raw if not CREDENTIALS.search(name.decode("latin-1"))]
     return httpx.Request(
         request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
     )
-
-
-class _Replayed(httpx.SyncByteStream):
-    """A body of which the first chunks have been read already."""
-
-    def __init__(self, chunks: list[bytes], rest: Iterator[bytes], stream: httpx.SyncByteStream) -> None:
-        self._chunks, self._rest, self._stream = chunks, rest, stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
-        yield from self._rest
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-class _AsyncReplayed(httpx.AsyncByteStream):
-    def __init__(self, chunks: list[bytes], rest: AsyncIterator[bytes], stream: httpx.AsyncByteStream) -> None:
-        self._chunks, self._rest, self._stream = chunks, rest, stream
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in self._chunks:
-            yield chunk
-        async for chunk in self._rest:
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
-def _peek(response: httpx.Response) -> bytes:
-    stream = response.stream
-    assert isinstance(stream, httpx.SyncByteStream)
-    rest = iter(stream)
-    chunks: list[bytes] = []
-    try:
-        while sum(map(len, chunks)) < replies.BODY_LIMIT and (chunk := next(rest, None)) is not None:
-            chunks.append(chunk)
-    except httpx.TransportError:
-        pass  # cut short: what came has to do
-    response.stream = _Replayed(chunks, rest, stream)
-    return _shown(response, chunks)
-
-
-async def _apeek(response: httpx.Response) -> bytes:
-    stream = response.stream
-    assert isinstance(stream, httpx.AsyncByteStream)
-    rest = aiter(stream)
-    chunks: list[bytes] = []
-    try:
-        while sum(map(len, chunks)) < replies.BODY_LIMIT and (chunk := await anext(rest, None)) is not None:
-            chunks.append(chunk)
-    except httpx.TransportError:
-        pass  # cut short: what came has to do
-    response.stream = _AsyncReplayed(chunks, rest, stream)
-    return _shown(response, chunks)
-
-
-def _shown(response: httpx.Response, chunks: list[bytes]) -> bytes:
-    """The start of a body, decompressed, which stays on the response for the error that may carry it."""
-    head = b"".join(chunks)[: replies.BODY_LIMIT]
-    try:
-        text = httpx.Response(response.status_code, headers=response.headers, content=head).content
-    except httpx.DecodingError:
-        text = head
-    return text
 
 
 def _returned(stop: StopIteration) -> httpx.Response:

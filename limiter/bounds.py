@@ -1,0 +1,93 @@
+"""How long a request keeps trying, and which requests may be tried again at all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+import httpx
+
+from limiter.errors import ConfigurationError
+
+FAULT_TRIES = 3
+"""Sends of a safe request that meets faults."""
+FAULT_SECONDS = 30.0
+"""And how long after the first of them the last may begin."""
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a request keeps trying.
+
+    Attributes:
+        max_retries: Sends again after a throttled or overloaded reply.
+        max_wait: Seconds it may wait in all; None for as long as it takes.
+        backoff_status_codes: What counts as throttled.
+        monotonic: Gives seconds of a clock that is never set.
+
+    Raises:
+        ConfigurationError: A value cannot work.
+    """
+
+    max_retries: int = 20
+    max_wait: float | None = None
+    backoff_status_codes: Collection[int] = (429, 529)
+    monotonic: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        if isinstance(self.max_retries, bool) or not isinstance(self.max_retries, int) or self.max_retries < 0:
+            raise ConfigurationError(f"max_retries must be a whole number of at least 0, not {self.max_retries!r}.")
+        wait = self.max_wait
+        if wait is not None and (isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0):
+            raise ConfigurationError(f"max_wait must be a number of seconds of at least 0, or None, not {wait!r}.")
+        codes = self.backoff_status_codes
+        if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
+            raise ConfigurationError(f"backoff_status_codes must be a collection of HTTP statuses, not {codes!r}.")
+
+    def patience(self, waited: float) -> float:
+        """Seconds that a request may still wait."""
+        return float("inf") if self.max_wait is None else self.max_wait - waited
+
+
+class Faults:
+    """The faults that one request has met; the refusals between them are another matter, and do not count."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._since = 0.0
+
+    def pause(self, request: httpx.Request, sent_at: float, now: float, patience: float) -> float | None:
+        """Count a fault; gives the seconds until the next try, or None if there is none."""
+        self._since = self._since if self._count else sent_at
+        self._count += 1
+        if not (is_safe(request) and is_replayable(request) and may_try_again(self._count, now - self._since)):
+            return None
+        delay = fault_delay(self._count)
+        return delay if delay <= patience else None
+
+
+def may_try_again(faults: int, elapsed: float) -> bool:
+    """Whether a safe request that met a fault is sent again.
+
+    Args:
+        faults: How many it has met.
+        elapsed: Seconds since the send that met the first.
+    """
+    return faults < FAULT_TRIES and elapsed + fault_delay(faults) <= FAULT_SECONDS
+
+
+def fault_delay(faults: int) -> float:
+    """Seconds to wait after the n-th fault: 1, 2, 4 ..."""
+    return float(2 ** (faults - 1))
+
+
+def is_safe(request: httpx.Request) -> bool:
+    """Whether it changes nothing at the vendor: by its method, or because its sender says so."""
+    return request.method in SAFE_METHODS or request.extensions.get("safe") is True
+
+
+def is_replayable(request: httpx.Request) -> bool:
+    """Only a body held in memory can be sent twice; a stream or an upload has been consumed."""
+    return isinstance(request.stream, httpx.ByteStream)

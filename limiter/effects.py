@@ -1,0 +1,59 @@
+"""What a request needs done: `limiter.exchange` yields effects, the drivers of `limiter.transport` perform them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import httpx
+
+from state.records import Bucket, Decision, LimiterState
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Transact(Generic[T]):
+    """Apply a decision to a bucket; gives its result."""
+
+    bucket: Bucket
+    decide: Callable[[LimiterState | None, float], Decision[T]]
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Read a bucket; gives its state and the store's time."""
+
+    bucket: Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait for so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send the request; gives the response, with its body unread."""
+
+    request: httpx.Request
+
+
+@dataclass(frozen=True, slots=True)
+class Peek:
+    """Read up to `replies.BODY_LIMIT` bytes of the body, without taking them from whoever reads it later."""
+
+    response: httpx.Response
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close a response that nobody will read."""
+
+    response: httpx.Response
+
+
+Effect = Transact[Any] | Read | Sleep | Send | Peek | Close
