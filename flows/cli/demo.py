@@ -1,0 +1,91 @@
+"""`aimd demo`: two syncs against a vendor with a hidden limit, and what the second knew from the first."""
+
+from __future__ import annotations
+
+import signal
+import time
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.output import Exit, Json, emit, fail, friendly, say, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from flows.demo import Run, Stage
+
+
+def demo(
+    ui: Annotated[bool, typer.Option("--ui", help="Leave the Prefect UI up until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show the whole story on this machine; no account needed, about a minute."""
+    from flows.demo import LIMIT, DemoError, as_json as outcome, staged, sync_once
+
+    signal.signal(signal.SIGTERM, _interrupt)
+    with friendly(as_json):
+        say(
+            f"A vendor that speaks Notion and hides its limit, {LIMIT:g} requests/s, and a Prefect server: starting ..."
+        )
+        try:
+            with staged() as stage:
+                say(f"The vendor is {stage.simulator.url}, the Prefect UI {stage.server}.")
+                runs = []
+                for name in ("The first sync knows nothing.", "The second one is another process."):
+                    say(f"\n{name}")
+                    runs.append(sync_once(stage))
+                emit(outcome(tuple(runs), stage), as_json=as_json, table=lambda: _table(runs, LIMIT))
+                _say_where(stage, ui)
+                if not all(run.complete for run in runs):
+                    raise typer.Exit(Exit.INCOMPLETE)
+                while ui:
+                    time.sleep(3600)
+        except DemoError as error:
+            fail(str(error), Exit.INCOMPLETE, as_json=as_json)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _table(runs: list[Run], limit: float) -> Table:
+    columns = [
+        "",
+        "process",
+        "first rate",
+        "learned rate",
+        "hidden limit",
+        "requests",
+        "rejections",
+        "seconds",
+        "records",
+    ]
+    rows = [
+        [
+            f"run {number}",
+            run.process,
+            round(run.first_rate, 2),
+            round(run.learned_rate, 2),
+            limit,
+            run.requests,
+            run.rejections,
+            run.seconds,
+            run.records,
+        ]
+        for number, run in enumerate(runs, 1)
+    ]
+    return table(columns, rows)
+
+
+def _say_where(stage: Stage, ui: bool) -> None:
+    from flows.artifact import artifact_key
+    from flows.demo import BUCKET
+
+    key = artifact_key(BUCKET)
+    if ui:
+        say(f"\nThe limiter's history: {stage.server}/artifacts/key/{key}   (Ctrl-C stops everything)")
+    else:
+        say(f"\nThe limiter's history: run `aimd ui`, then open http://127.0.0.1:4200/artifacts/key/{key}")
+    say("Now the real Notion: NOTION_TOKEN=... aimd sync notion")

@@ -1,0 +1,135 @@
+"""`aimd sync`: one run of the sync flow, from a terminal or a script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from flows.cli.output import Exit, Json, emit, fail, friendly, say, table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from flows.outcome import SyncReport
+
+
+def sync(
+    source: Annotated[str, typer.Argument(help="Whose evidence, such as notion.")],
+    stream: Annotated[list[str] | None, typer.Option(help="Only this stream; may be given several times.")] = None,
+    tenant: Annotated[str, typer.Option(help="On whose behalf; also whose quota.")] = "default",
+    full: Annotated[bool, typer.Option("--full", help="List everything anew, so that deletions are noticed.")] = False,
+    param: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="What a stream needs, such as data_source=ID.")
+    ] = None,
+    credentials: Annotated[
+        str | None, typer.Option(metavar="BLOCK", help="A Prefect block with the credential, before the environment.")
+    ] = None,
+    pages_per_task: Annotated[int, typer.Option(min=1, help="Pages a Prefect task collects.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Collect a source's evidence at the rate that was learned, from where the last run stopped."""
+    with friendly(as_json):
+        params = _parameters(param or [])
+        _check(source, stream, tenant, params, credentials)
+        report = _run(
+            source=source,
+            streams=stream or None,
+            tenant=tenant,
+            full=full,
+            params=params,
+            credentials=credentials,
+            pages_per_task=pages_per_task,
+        )
+        emit(report.as_json(), as_json=as_json, table=lambda: _table(report))
+        for problem in report.problems:
+            say(problem.message)
+        if not report.complete:
+            raise typer.Exit(Exit.TRY_LATER if report.retry_at else Exit.INCOMPLETE)
+
+
+def _parameters(given: list[str]) -> dict[str, str]:
+    from limiter import ConfigurationError
+
+    pairs: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--param takes KEY=VALUE, not {text!r}. Nothing was sent.")
+        pairs[name] = value
+    return pairs
+
+
+def _check(
+    source: str, streams: list[str] | None, tenant: str, params: dict[str, str], credentials: str | None
+) -> None:
+    """Find out what cannot work before ten seconds are spent on starting Prefect."""
+    from flows.credentials import credential_for
+    from flows.sources import plan, source_named
+    from limiter import api_config
+    from state.store import shared_store
+
+    plan(source_named(source), streams, tenant, params)
+    api_config(source)
+    if credentials is None:
+        credential_for(source)
+    shared_store().evidence.runs(limit=1)
+
+
+def _run(**arguments: Any) -> SyncReport:
+    from flows.environment import be_quiet
+
+    be_quiet()
+    _check_server()
+    from flows.outcome import SyncReport
+    from flows.progress import listener, listener_for
+    from flows.sync import sync as flow
+
+    with listener_for() as shown:
+        listener.set(shown)
+        state: Any = flow(**arguments, return_state=True)
+    report = state.result(raise_on_failure=False)
+    if not isinstance(report, SyncReport):
+        fail(f"The run ended as {state.name}: {state.message}. What was collected is kept; run again to go on.")
+    return report
+
+
+def _check_server() -> None:
+    import httpx
+    from prefect.settings import get_current_settings
+
+    url = get_current_settings().api.url
+    if not url:
+        say(
+            "No Prefect server is configured: starting a temporary one, which takes about ten seconds. "
+            "`prefect server start` and PREFECT_API_URL=http://127.0.0.1:4200/api save them."
+        )
+        return
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=10)
+    except httpx.HTTPError as error:
+        fail(
+            f"The Prefect server at {url} does not answer ({type(error).__name__}); nothing was attempted. Start it "
+            "(`prefect server start`), or unset PREFECT_API_URL to do without.",
+            Exit.USAGE,
+        )
+
+
+def _table(report: SyncReport) -> Table:
+    columns = ["stream", "records", "new", "changed", "unchanged", "deleted", "pages", "complete"]
+    rows = [
+        [
+            name,
+            chunk.counts.records,
+            chunk.counts.new,
+            chunk.counts.changed,
+            chunk.counts.unchanged,
+            chunk.counts.deleted,
+            chunk.counts.pages,
+            "yes" if chunk.complete else "no",
+        ]
+        for name, chunk in report.streams.items()
+    ]
+    sent = report.sent
+    title = f"{report.source}, {report.tenant}: {sent.requests} requests, {sent.throttled} throttled"
+    return table(columns, rows, title=title)

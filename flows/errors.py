@@ -1,0 +1,72 @@
+"""Why a listing could not go on, grouped by what happens next.
+
+    CollectError              the stream is reported as not complete, the others go on; its cursor stays
+    |-- BadPage               a fault: tried again, then given up; the next run starts at the same page
+    |-- Refused               the vendor says no to this credential or request; someone must act
+    |-- ListingCut            the vendor ended the listing before its end; what came is kept
+    `-- RepeatedCursor        the vendor's paging goes in circles
+
+Configuration errors (an unknown source or stream, a missing token) are `limiter.ConfigurationError`s: nothing was sent.
+"""
+
+from __future__ import annotations
+
+from limiter import ConfigurationError
+
+
+class CollectError(Exception):
+    """A listing could not go on. The message is one sentence for people."""
+
+
+class BadPage(CollectError):
+    """An answer that is not a page: not JSON, cut short, or not of the expected shape."""
+
+
+class Refused(CollectError):
+    """The vendor refused the request.
+
+    Attributes:
+        status: The HTTP status.
+    """
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class CursorExpired(Refused):
+    """The vendor no longer accepts the page cursor; the listing must begin anew."""
+
+
+class ListingCut(CollectError):
+    """The vendor ended the listing early and said so."""
+
+
+class RepeatedCursor(CollectError):
+    """A page pointed to a page that came before."""
+
+
+class UnknownName(ConfigurationError):
+    """No source, stream or parameter of that name.
+
+    Attributes:
+        name: What was asked for.
+        known: What there is.
+    """
+
+    def __init__(self, message: str, *, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.name = name
+        self.known = known
+
+
+class MissingCredential(ConfigurationError):
+    """Neither the environment nor a block gives the credential.
+
+    Attributes:
+        variable: The environment variable that would.
+    """
+
+    def __init__(self, message: str, *, variable: str) -> None:
+        super().__init__(message)
+        self.variable = variable

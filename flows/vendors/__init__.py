@@ -1,0 +1,1 @@
+"""One file a vendor: what it lists, and how."""
