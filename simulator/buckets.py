@@ -74,6 +74,8 @@ class Drift(RatePolicy):
         self._base_rate = positive("rate", rate)
         self._base_burst = at_least_one("burst", burst)
         self._steps = tuple((positive("at", at), positive("factor", factor)) for at, factor in steps)
+        for _, factor in self._steps:
+            positive("rate times factor", self._base_rate * factor)
         times = [at for at, _ in self._steps]
         if not times or times != sorted(set(times)):
             raise ValueError(f"at must be one or more times in ascending order, not {times}")

@@ -2,6 +2,9 @@
 
 import math
 
+LEAST, MOST = 1e-9, 1e9
+"""Bounds of every number: beyond them a wait would overflow, and no vendor has such a limit."""
+
 
 def number(name: str, text: str) -> float:
     """Read a number from a spec.
@@ -20,23 +23,23 @@ def number(name: str, text: str) -> float:
 
 
 def positive(name: str, value: float) -> float:
-    """Return `value` as a float if it is finite and above 0, else raise `ValueError`."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name} must be a finite number above 0, not {value!r}")
+    """Return `value` as a float if it is above 0 and within the bounds, else raise `ValueError`."""
+    if not LEAST <= value <= MOST:
+        raise ValueError(f"{name} must be a number above 0, from {LEAST:g} to {MOST:g}, not {value!r}")
     return float(value)
 
 
 def at_least_one(name: str, value: float) -> float:
-    """Return `value` as a float if it is finite and not below 1, else raise `ValueError`."""
-    if not (math.isfinite(value) and value >= 1):
-        raise ValueError(f"{name} must be a finite number of at least 1, not {value!r}")
+    """Return `value` as a float if it is from 1 to the upper bound, else raise `ValueError`."""
+    if not 1 <= value <= MOST:
+        raise ValueError(f"{name} must be a number from 1 to {MOST:g}, not {value!r}")
     return float(value)
 
 
 def whole(name: str, value: float, least: int = 1) -> int:
-    """Return `value` as an int if it is a whole number of at least `least`, else raise `ValueError`."""
-    if not (math.isfinite(value) and value >= least and value == int(value)):
-        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    """Return `value` as an int if it is a whole number from `least` to the upper bound, else raise `ValueError`."""
+    if not (least <= value <= MOST and value == int(value)):
+        raise ValueError(f"{name} must be a whole number of at least {least} and at most {MOST:g}, not {value!r}")
     return int(value)
 
 

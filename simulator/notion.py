@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.listing import Order, Page, paginate
+from simulator.listing import Listings, Order, Page, paginate
 from simulator.queries import query_order, search_object, search_order, time_filter
 from simulator.shapes import NotionError, as_object, bot, error_response, invalid, not_found
 from simulator.world import Kind, Record, World
@@ -32,6 +32,7 @@ class Notion:
 
     def __init__(self, world: World, row_cap: int = ROW_CAP) -> None:
         self._world = world
+        self._listings = Listings(world)
         self._row_cap = row_cap
         self.app = Starlette(
             routes=[
@@ -50,9 +51,10 @@ class Notion:
     async def _users(self, request: Request) -> Response:
         _check_version(request)
         size = request.query_params.get("page_size")
+        order = Order()
         page = paginate(
-            self._world.records("user"),
-            Order(),
+            self._listings.sorted("users", order, lambda: self._world.records("user")),
+            order,
             "users",
             request.query_params.get("start_cursor"),
             int(size) if size is not None and size.isdecimal() and len(size) < 10 else size,
@@ -70,14 +72,8 @@ class Notion:
         text = body.get("query") or ""
         if not isinstance(text, str):
             raise invalid(f"body.query should be a string, instead was {text!r}.")
-        found = [
-            record
-            for record in self._world.records()
-            if record.kind != "user"
-            and wanted in (None, "data_source" if record.kind == "data_source" else "page")
-            and text.casefold() in record.title.casefold()
-        ]
         order = search_order(body.get("sort"))
+        found = self._listings.sorted(("search", wanted, text), order, lambda: self._found(wanted, text))
         page = paginate(found, order, "search", body.get("start_cursor"), body.get("page_size"))
         return _list(page, "page_or_data_source")
 
@@ -88,9 +84,15 @@ class Notion:
         if source.in_trash:
             raise not_found(f"data_source with ID: {source.id}")
         matches = time_filter(body.get("filter"))
+        order = query_order(body.get("sorts"))
+        rows = self._listings.sorted(
+            ("query", source.id, json.dumps(body.get("filter"), sort_keys=True)),
+            order,
+            lambda: [record for record in self._world.records("row", source.id) if matches(record)],
+        )
         page = paginate(
-            [record for record in self._world.records("row", source.id) if matches(record)],
-            query_order(body.get("sorts")),
+            rows,
+            order,
             f"query {source.id}",
             body.get("start_cursor"),
             body.get("page_size"),
@@ -108,6 +110,15 @@ class Notion:
     async def _data_source(self, request: Request) -> Response:
         _check_version(request)
         return JSONResponse(as_object(self._find(request, "data_source")))
+
+    def _found(self, wanted: str | None, text: str) -> list[Record]:
+        return [
+            record
+            for record in self._world.records()
+            if record.kind != "user"
+            and wanted in (None, "data_source" if record.kind == "data_source" else "page")
+            and text.casefold() in record.title.casefold()
+        ]
 
     def _find(self, request: Request, *kinds: Kind) -> Record:
         given = request.path_params["id"]

@@ -81,6 +81,8 @@ class World:
         self._random = random.Random(seed)
         self._lock = threading.RLock()
         self._records: dict[str, Record] = {}
+        self.version = 0
+        """Grows with every change; what was computed at an older version may be outdated."""
         self.bot_id = self._new_id()
         """Id of the integration itself, for `users/me`."""
         for _ in range(users):
@@ -127,7 +129,7 @@ class World:
             base = old.title.partition(" (revision ")[0]
             revision = old.revision + 1
             new = replace(old, title=f"{base} (revision {revision})", revision=revision, edited=minute(now))
-            self._records[id] = new
+            self._put(new)
             return new
 
     def remove(self, id: str) -> None:
@@ -140,9 +142,10 @@ class World:
             record = self._records[id]
             if record.kind == "user":
                 del self._records[id]
+                self.version += 1
                 return
             for each in [record, *self.records(parent=id)]:
-                self._records[each.id] = replace(each, in_trash=True)
+                self._put(replace(each, in_trash=True))
 
     def add_user(self, name: str | None = None, *, now: float) -> str:
         """Add a user and return the id; `now` is in epoch seconds."""
@@ -170,14 +173,18 @@ class World:
     def _add(self, kind: Kind, title: str, now: float, author: str = "", parent: str = "") -> str:
         at = minute(now)
         record = Record(kind, self._new_id(), title, at, at, author, parent)
-        self._records[record.id] = record
+        self._put(record)
         return record.id
+
+    def _put(self, record: Record) -> None:
+        self._records[record.id] = record
+        self.version += 1  # after the change: who reads this version has seen it
 
     def _generate(self, kind: Kind, author: str, parent: str = "") -> str:
         """Add a record of the past that may have been edited since."""
         id = self._add(kind, self._title(), self._moment(), author, parent)
         record = self._records[id]
-        self._records[id] = replace(record, edited=minute(self._random.randint(record.created, EPOCH)))
+        self._put(replace(record, edited=minute(self._random.randint(record.created, EPOCH))))
         return id
 
     def _moment(self) -> int:
