@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
-from flows.cli import limiter, presets
+from flows.cli import evidence, limiter, presets, simulator, ui
 from flows.cli.output import Exit, emit, epilog, say
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Boxes and colours are for people who look at a terminal.
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    rich_markup_mode=None,  # help as plain text, the same on a terminal and in a pipe
     epilog=epilog(
         "aimd demo",
         "NOTION_TOKEN=... aimd sync notion",
         "aimd limiter show notion",
         codes="0 done, 1 could not do all of it, 2 wrong usage or configuration, 75 try later.",
     ),
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
 
@@ -43,13 +43,28 @@ def root(
 
 
 app.add_typer(limiter.app, name="limiter")
+app.add_typer(evidence.app, name="evidence")
 app.add_typer(presets.app, name="presets")
+app.command(
+    epilog=epilog(
+        "aimd simulator --policy token:rate=5,burst=5 --port 8080",
+        "aimd simulator --policy fixed:count=50,window=10 --retry-after none --fault 'reset@POST /v1/search#3x2'",
+        codes="0 stopped, 1 the port is taken, 2 a bad policy, fault or number.",
+    )
+)(simulator.simulator)
+app.command(
+    epilog=epilog(
+        "aimd ui",
+        "aimd ui --home ~/.prefect --port 4300 --open",
+        codes="0 stopped, 1 the server could not run, 2 there is no such home.",
+    )
+)(ui.ui)
 
 
 def main() -> None:
     """Run `aimd` with the arguments of this process, and exit with one of `flows.cli.output.Exit`."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIO) or hasattr(stream, "reconfigure"):
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
     sys.exit(_run(sys.argv[1:]))
 
@@ -63,7 +78,8 @@ def _run(arguments: list[str]) -> Any:
     except Exception as error:
         if not hasattr(error, "format_message"):  # typer's usage errors have no public base class
             raise
-        error.show()
+        usage: Any = error
+        usage.show()
         if "--json" in arguments:
-            emit({"error": error.format_message()}, as_json=True)
+            emit({"error": usage.format_message()}, as_json=True)
         return Exit.USAGE

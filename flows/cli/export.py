@@ -31,10 +31,13 @@ def export(
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file, not to stdout.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Export every limiter with all of its history: times in epoch seconds, rates in requests per second."""
+    """Export every limiter with its history.
+
+    Times are epoch seconds, rates are requests per second.
+    """
     with friendly(as_json), for_reading() as store:
         if as_json and form is Format.CSV and output is None:
-            fail("CSV on stdout is not JSON: leave out --json, or add --output FILE.", Exit.USAGE, as_json=True)
+            fail("CSV on stdout is not JSON: leave out --json, or add --output FILE.", Exit.USAGE)
         found = limiters(store)
         events = event_rows(found)
         if form is Format.CSV:
@@ -52,7 +55,7 @@ def export(
             sys.stdout.write(text.rstrip("\n") + "\n")
             sys.stdout.flush()
             return
-        write_file(output, text.rstrip("\n") + "\n", as_json=as_json)
+        write_file(output, text.rstrip("\n") + "\n")
         say(f"Exported {len(found)} limiters with {len(events)} events to {output}.")
         if as_json:
             emit({"output": str(output), "limiters": len(found), "events": len(events)}, as_json=True)

@@ -19,25 +19,31 @@ if TYPE_CHECKING:
 
     from state.store import Store
 
-app = typer.Typer(no_args_is_help=True, help="What the limiters have learned: one a bucket, api/scope/quota key.")
+app = typer.Typer(no_args_is_help=True, help="What the limiters have learned.")
 
 Api = Annotated[str, typer.Argument(metavar="API", help="As in `aimd presets list`.", autocompletion=api_names)]
 QuotaKey = Annotated[
     str | None,
-    typer.Option("--quota-key", "--tenant", help="Only this quota key; it is the tenant unless set otherwise."),
+    typer.Option("--quota-key", "--tenant", metavar="KEY", help="Only this quota key, by default the tenant."),
 ]
 
 
 @app.command("list", epilog=epilog("aimd limiter list", "aimd limiter list --json"))
 def list_limiters(quota_key: QuotaKey = None, as_json: Json = False) -> None:
-    """List every limiter: its rate now, in requests per second, and what it has met."""
+    """List every limiter.
+
+    One a bucket, api/scope/quota key: its rate now in requests per second, and what it has met.
+    """
     with friendly(as_json), for_reading() as store:
         _emit_rows(_found(store, None, quota_key), as_json=as_json)
 
 
 @app.command(epilog=epilog("aimd limiter show notion", "aimd limiter show notion --tenant acme --json"))
 def show(api: Api, quota_key: QuotaKey = None, as_json: Json = False) -> None:
-    """Show the limiters of an API: one, unless tenants or scopes have limits of their own."""
+    """Show the limiters of an API.
+
+    One, unless tenants or scopes have limits of their own. Rates are requests per second.
+    """
     with friendly(as_json), for_reading() as store:
         _emit_rows(_found(store, api, quota_key), as_json=as_json)
 
@@ -46,15 +52,18 @@ def show(api: Api, quota_key: QuotaKey = None, as_json: Json = False) -> None:
 def history(
     api: Api,
     quota_key: QuotaKey = None,
-    limit: Annotated[int, typer.Option(min=1, help="Only the newest events of each limiter.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Only the newest events of each limiter.")] = 100,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the rate over time into a file too.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show how an API's rate changed, oldest first: each increase, backoff and hold, with what caused it."""
+    """Show how an API's rate changed.
+
+    Oldest first: each increase, backoff and hold, with what caused it. Rates are requests per second.
+    """
     with friendly(as_json), for_reading() as store:
         found = _found(store, api, quota_key)
         if svg is not None:
-            _draw(found, limit, svg, as_json=as_json)
+            _draw(found, limit, svg)
         rows = event_rows(found, limit)
         emit(rows, as_json=as_json, table=lambda: _events(rows))
 
@@ -72,12 +81,15 @@ def reset(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Forget what an API's limiters learned, their history and any hold: the next run begins anew."""
+    """Forget what an API's limiters learned.
+
+    Their rate, their history and any hold: the next run begins anew.
+    """
     with friendly(as_json), for_reading() as store:
         found = _found(store, api, quota_key)
         rows = [{**each.row, "events": store.history_length(each.bucket)} for each in found]
         if found and not yes:
-            _ask(rows, as_json=as_json)
+            _ask(rows)
         forgotten = [row for each, row in zip(found, rows, strict=True) if store.reset(each.bucket)]
         for row in forgotten:
             say(f"Forgot {_summary(row)}.")
@@ -146,33 +158,34 @@ def _summary(row: dict[str, Any]) -> str:
     return f"{row['bucket']}: {row['current_rate']:.3g} requests/s and {row['events']} events of history"
 
 
-def _ask(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _ask(rows: list[dict[str, Any]]) -> None:
     if not sys.stdin.isatty():
-        fail("Nothing was forgotten: there is no terminal to ask on, so add --yes.", Exit.USAGE, as_json=as_json)
+        fail("Nothing was forgotten: there is no terminal to ask on, so add --yes.", Exit.USAGE)
     say("This forgets " + "; ".join(_summary(row) for row in rows) + ".")
     try:
         decided = typer.confirm("Forget it?", err=True)
     except typer.Abort:
         decided = False
     if not decided:
-        fail("Nothing was forgotten.", as_json=as_json)
+        fail("Nothing was forgotten.")
 
 
-def _draw(found: list[Learned], limit: int, file: Path, *, as_json: bool) -> None:
+def _draw(found: list[Learned], limit: int, file: Path) -> None:
     import time
 
     from flows.picture import rate_picture
+    from limiter import ApiRateConfig
 
     if len(found) > 1:
         keys = ", ".join(sorted({each.bucket.quota_key for each in found}))
-        fail(f"A picture shows one limiter; choose with --quota-key: {keys}.", Exit.USAGE, as_json=as_json)
+        fail(f"A picture shows one limiter; choose with --quota-key: {keys}.", Exit.USAGE)
     for each in found:
         picture = rate_picture(
             each.events(limit),
             rate_now=each.row["current_rate"],
             now=time.time(),
-            config=each.config,
+            config=each.config or ApiRateConfig(each.bucket.api, "https://api.invalid"),  # known no more
             title=str(each.bucket),
         )
-        write_file(file, picture, as_json=as_json)
+        write_file(file, picture)
         say(f"Drew {each.bucket} into {file}.")

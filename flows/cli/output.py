@@ -110,16 +110,22 @@ def say(sentence: str) -> None:
         print(sentence, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def fail(message: str, code: Exit = Exit.INCOMPLETE, *, as_json: bool = False) -> NoReturn:
-    """End the command with a sentence on stderr; with `as_json` also as `{"error": ...}` on stdout.
+class Failed(typer.Exit):
+    """The end of a command that `fail` has explained on stderr."""
+
+    def __init__(self, message: str, code: Exit) -> None:
+        super().__init__(code)
+        self.message = message
+
+
+def fail(message: str, code: Exit = Exit.INCOMPLETE, *, as_json: bool = False) -> NoReturn:  # noqa: ARG001
+    """End the command with a sentence on stderr; within `friendly(as_json=True)` also `{"error": ...}` on stdout.
 
     Raises:
-        typer.Exit: Always.
+        Failed: Always; a `typer.Exit`.
     """
     say(message)
-    if as_json:
-        emit({"error": message}, as_json=True)
-    raise typer.Exit(code)
+    raise Failed(message, code)
 
 
 @contextlib.contextmanager
@@ -144,28 +150,37 @@ def friendly(as_json: bool = False) -> Iterator[None]:
     """
     try:
         try:
-            yield
-        except KeyboardInterrupt:
-            fail("Stopped.", Exit.INTERRUPTED, as_json=as_json)
-        except BrokenPipeError:
+            with _explained():
+                yield
+        except Failed as failure:
+            if as_json:
+                emit({"error": failure.message}, as_json=True)
             raise
-        except Exception as error:
-            code = _code(error)
-            if code is None:
-                raise
-            fail(str(error), code, as_json=as_json)
     except BrokenPipeError:
         # The interpreter flushes stdout once more at its end, and would complain about the same pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(Exit.INCOMPLETE) from None
 
 
-def write_file(path: Path, text: str, *, as_json: bool) -> None:
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail("Stopped.", Exit.INTERRUPTED)
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        fail(str(error), code)
+
+
+def write_file(path: Path, text: str) -> None:
     """Write a file that the user has named; if that cannot be, end with a sentence and 2."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        fail(f"Cannot write {path}: {error.strerror}.", Exit.USAGE, as_json=as_json)
+        fail(f"Cannot write {path}: {error.strerror}.", Exit.USAGE)
 
 
 def epilog(*examples: str, codes: str = "") -> str:
@@ -175,17 +190,17 @@ def epilog(*examples: str, codes: str = "") -> str:
         examples: Command lines.
         codes: What the exit codes mean, where there is more to say than that 0 is done and 2 wrong usage.
     """
-    # Paragraphs of their own: typer joins the lines of one.
-    heading = "Example:" if len(examples) == 1 else "Examples:"
-    return "\n\n".join([heading, *examples, *([f"Exit codes: {codes}"] if codes else [])])
+    lines = ["Example:" if len(examples) == 1 else "Examples:", *(f"  {example}" for example in examples)]
+    block = "\b\n" + "\n".join(lines)  # the backspace keeps a paragraph's lines as they are
+    return f"{block}\n\nExit codes: {codes}" if codes else block
 
 
 def moment(epoch: float) -> str | None:
-    """Epoch seconds as local time to the second, None for 0.0, which stands for never."""
+    """Epoch seconds as a time in UTC, None for 0.0, which stands for never."""
     if not epoch or not math.isfinite(epoch):
         return None
     try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch))
+        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(epoch))
     except (OverflowError, ValueError, OSError):  # a year that the calendar does not have
         return f"{epoch:g}"
 
@@ -196,17 +211,18 @@ def rate(requests_per_second: float) -> float | None:
 
 
 def _code(error: Exception) -> Exit | None:
+    if isinstance(error, typer.Exit | BrokenPipeError):
+        return None
     from limiter.errors import ConfigurationError, TryLater, VendorError
     from state.errors import DatabaseBusy, DatabaseFull, ListingTaken, StateError
 
-    for kinds, code in (
-        ((ConfigurationError,), Exit.USAGE),
-        ((TryLater,), Exit.TRY_LATER),
-        ((VendorError, DatabaseBusy, DatabaseFull, ListingTaken), Exit.INCOMPLETE),
-        ((StateError,), Exit.USAGE),
-    ):
-        if isinstance(error, kinds):
-            return code
+    match error:
+        case TryLater():
+            return Exit.TRY_LATER
+        case VendorError() | DatabaseBusy() | DatabaseFull() | ListingTaken():
+            return Exit.INCOMPLETE
+        case ConfigurationError() | StateError():
+            return Exit.USAGE
     return None
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from limiter import ApiRateConfig
 
-app = typer.Typer(no_args_is_help=True, help="The APIs known by name, with AIMD_CONFIG and the environment applied.")
+app = typer.Typer(no_args_is_help=True, help="The APIs known by name.")
 
 
 def api_names(incomplete: str) -> list[str]:
@@ -31,7 +31,10 @@ def api_names(incomplete: str) -> list[str]:
 
 @app.command("list", epilog=epilog("aimd presets list", "AIMD_CONFIG=apis.toml aimd presets list --json"))
 def list_presets(as_json: Json = False) -> None:
-    """List the APIs: address, bounds in requests per second, documented limit."""
+    """List the APIs.
+
+    With the file of AIMD_CONFIG and the environment applied. Rates are requests per second.
+    """
     from limiter.presets import known_apis
 
     with friendly(as_json):
