@@ -1,0 +1,233 @@
+"""The rules of the core one by one, with the figures of `limiter/aimd.py`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from limiter import ApiRateConfig, aimd
+from state.records import LimiterState
+
+CONFIG = ApiRateConfig(
+    "acme", "https://api.acme.test", initial_rate=2.0, min_rate=0.1, max_rate=10.0, increase_step=0.1
+)
+SENT = aimd.Ticket(1000.0, 0, paced=True)
+
+
+def known(**values: float) -> LimiterState:
+    """A limiter that has met its limit at 5 requests/s some time ago."""
+    state = LimiterState(rate=5.0, ceiling=5.0, next_slot=1000.0, since=900.0, updated_at=1000.0, cut_at=900.0)
+    return replace(state, **values)  # type: ignore[arg-type]
+
+
+def test_slots_are_one_interval_apart_and_the_rest_of_a_queue_looks_again() -> None:
+    state = aimd.fresh(CONFIG, 1000.0)
+    tickets = []
+    for _ in range(7):
+        state, ticket = aimd.reserve(state, CONFIG, 1000.0)
+        tickets.append((ticket.at - 1000.0, ticket.generation is not None, ticket.paced))
+    taken = [(0.0, True, False), *((n / 2, True, True) for n in range(1, 5))]
+    looking_again = (aimd.HORIZON, False, True)
+    assert tickets == [*taken, looking_again, looking_again]
+
+
+def test_a_waiter_that_looks_again_still_teaches() -> None:
+    state = aimd.fresh(CONFIG, 1000.0)
+    assert not aimd.reserve(state, CONFIG, 1000.0)[1].paced
+    assert aimd.reserve(state, CONFIG, 1000.0, waited=True)[1].paced
+
+
+def test_a_rested_bucket_starts_with_a_burst_and_none_follows_a_refusal() -> None:
+    config = replace(CONFIG, burst=3)
+    state = aimd.fresh(config, 1000.0)
+
+    def starts(state: LimiterState, now: float) -> list[float]:
+        times = []
+        for _ in range(5):
+            state, ticket = aimd.reserve(aimd.at_time(state, config, now), config, now)
+            times.append(ticket.at - now)
+        return times
+
+    assert starts(state, 1000.0) == [0.0, 0.0, 0.0, 0.5, 1.0]
+    assert starts(aimd.held(state, config, 1000.0, 10.0), 1010.0) == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+def test_tokens_are_what_could_go_at_once() -> None:
+    config = replace(CONFIG, burst=4)
+    state = aimd.fresh(config, 1000.0)
+    assert aimd.tokens(state, config, 1000.0) == 4.0
+    state, _ = aimd.reserve(state, config, 1000.0)
+    assert aimd.tokens(state, config, 1000.0) == 3.0
+    assert aimd.tokens(state, config, 1000.25) == 3.5
+    assert aimd.tokens(aimd.held(state, config, 1000.0, 5.0), config, 1004.9) == 0.0
+
+
+def test_slow_start_adds_a_step_per_success_until_the_cap() -> None:
+    state = aimd.succeeded(aimd.fresh(CONFIG, 999.0), CONFIG, 1000.0, SENT)
+    assert state.rate == pytest.approx(2.1)
+    for _ in range(200):
+        state = aimd.succeeded(state, CONFIG, 1000.0, SENT)
+    assert state.rate == CONFIG.max_rate
+
+
+def test_a_step_is_at_most_a_twentieth_of_a_slow_rate() -> None:
+    config = replace(CONFIG, initial_rate=0.1)
+    assert aimd.succeeded(aimd.fresh(config, 999.0), config, 1000.0, SENT).rate == pytest.approx(0.105)
+
+
+def test_a_request_that_did_not_wait_teaches_nothing() -> None:
+    state = aimd.succeeded(aimd.fresh(CONFIG, 999.0), CONFIG, 1000.0, replace(SENT, paced=False))
+    assert (state.rate, state.delivered) == (2.0, 1)
+
+
+def test_near_the_ceiling_growth_is_per_second_and_waits_for_the_end_of_the_hold() -> None:
+    held = known(hold_until=1000.5)
+    assert aimd.succeeded(held, CONFIG, 1000.0, SENT).rate == 5.0
+    now, state = 1000.5, held
+    for _ in range(50):  # ten seconds of successes at about 5 requests/s
+        state = aimd.succeeded(state, CONFIG, now, SENT)
+        now += 1 / state.rate
+    assert state.probing
+    assert state.rate == pytest.approx(5.0 * (1 + aimd.GROWTH) ** (now - 1000.5), rel=0.01)
+
+
+def test_a_ceiling_left_far_behind_is_forgotten() -> None:
+    state = aimd.succeeded(known(rate=5.0 * aimd.STALE + 0.01), CONFIG, 1000.0, SENT)
+    assert state.rate == pytest.approx(5.0 * aimd.STALE + 0.01 + CONFIG.increase_step)
+
+
+def test_an_expected_refusal_leaves_decrease_factor_of_the_rate() -> None:
+    state = aimd.throttled(known(probing=True, delivered=10), CONFIG, 1000.0, SENT, 1.0)
+    assert state.rate == pytest.approx(5.0 * CONFIG.decrease_factor)
+    assert (state.ceiling, state.surprised, state.probing) == (5.0, False, False)
+
+
+@pytest.mark.parametrize(
+    ("delivered", "left"),
+    [(4.0, 0.99 * 4.0), (0.5, aimd.DEEPEST * 5.0), (4.9, CONFIG.decrease_factor * 5.0)],
+    ids=["onto what was delivered", "no deeper than DEEPEST", "no higher than an expected one"],
+)
+def test_a_surprise_lands_on_what_was_delivered(delivered: float, left: float) -> None:
+    # A hundred seconds and one of hold since counting began.
+    state = aimd.throttled(known(delivered=round(delivered * 101)), CONFIG, 1000.0, SENT, 1.0)
+    assert state.rate == pytest.approx(left, rel=1e-3)
+    assert state.surprised
+
+
+def test_idle_time_is_no_delivery_at_a_low_rate() -> None:
+    busy = known(delivered=400)
+    rested, ticket = aimd.reserve(aimd.at_time(busy, CONFIG, 9000.0), CONFIG, 9000.0)
+    after = aimd.throttled(rested, CONFIG, 9000.0, ticket, 1.0)
+    assert after.rate == pytest.approx(aimd.throttled(busy, CONFIG, 1000.0, SENT, 1.0).rate, rel=0.01)
+
+
+def test_the_floor_holds() -> None:
+    state = aimd.throttled(known(rate=0.1), CONFIG, 1000.0, SENT, None)
+    assert state.rate == CONFIG.min_rate
+
+
+def test_a_refusal_of_what_was_sent_before_the_cut_only_lengthens_the_hold() -> None:
+    first = aimd.throttled(known(), CONFIG, 1001.0, SENT, 5.0)
+    second = aimd.throttled(first, CONFIG, 1002.0, replace(SENT, at=1000.5), 30.0)
+    assert (second.rate, second.cut_at, second.rounds) == (first.rate, first.cut_at, first.rounds)
+    assert (first.cooldown_until, second.cooldown_until) == (1006.0, 1032.0)
+    third = aimd.throttled(second, CONFIG, 1003.0, replace(SENT, at=1000.7), 1.0)
+    assert (third.cooldown_until, third.generation) == (1032.0, second.generation)
+
+
+def test_a_late_success_of_what_was_sent_before_the_cut_ends_no_outage() -> None:
+    cut = aimd.throttled(known(), CONFIG, 1001.0, SENT, 5.0)
+    assert aimd.succeeded(cut, CONFIG, 1002.0, SENT).outage_since == 1001.0
+    assert aimd.succeeded(cut, CONFIG, 1007.0, replace(SENT, at=1006.0)).outage_since == 0.0
+
+
+def outage(state: LimiterState, waits: int, retry_after: float | None = None) -> tuple[LimiterState, list[float]]:
+    """Ask again at the end of each cooldown, and be refused again."""
+    now, found = state.updated_at, []
+    for _ in range(waits):
+        state = aimd.throttled(state, CONFIG, now, aimd.Ticket(now, state.generation, paced=True), retry_after)
+        found.append(state.cooldown_until - now)
+        now = state.cooldown_until
+    return state, found
+
+
+@pytest.mark.parametrize("retry_after", [None, 0.0])
+def test_without_advice_the_wait_doubles_up_to_a_minute(retry_after: float | None) -> None:
+    assert outage(known(), 9, retry_after)[1] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_those_in_flight_do_not_double_the_wait_again() -> None:
+    state = known()
+    for _ in range(10):
+        state = aimd.throttled(state, CONFIG, 1000.0, SENT, None)
+    assert state.cooldown_until == 1001.0
+
+
+def test_the_next_outage_starts_two_doublings_lower() -> None:
+    state, waits = outage(known(), 5)
+    assert waits[-1] == 16
+    recovered = aimd.succeeded(state, CONFIG, state.cooldown_until, aimd.Ticket(state.cooldown_until, 1, paced=True))
+    assert outage(replace(recovered, updated_at=state.cooldown_until), 2)[1] == [8, 16]
+
+
+def test_an_outage_of_a_week_neither_overflows_nor_takes_as_long_to_forget() -> None:
+    state, waits = outage(known(), 5000)
+    assert waits[-1] == aimd.LONGEST_BACKOFF
+    for _ in range(aimd.MOST_ROUNDS - 1):
+        now = state.cooldown_until
+        recovered = aimd.succeeded(state, CONFIG, now, aimd.Ticket(now, state.generation, paced=True))
+        state, waits = outage(replace(recovered, updated_at=now), 1)
+    assert waits == [1.0]
+
+
+def test_advice_is_followed_but_never_beyond_max_cooldown() -> None:
+    assert aimd.throttled(known(), CONFIG, 1000.0, SENT, 49.0).cooldown_until == 1049.0
+    assert aimd.throttled(known(), CONFIG, 1000.0, SENT, 1e9).cooldown_until == 1000.0 + CONFIG.max_cooldown
+
+
+@pytest.mark.parametrize(
+    ("length", "surprised", "hold"),
+    [(30.0, False, 600.0), (30.0, True, 300.0), (1.0, False, 100 / 5.0), (90_000.0, False, 86_400.0)],
+    ids=["20 times the outage", "half after a surprise", "or 100 requests", "at most max_cooldown"],
+)
+def test_the_hold_after_an_outage(length: float, surprised: bool, hold: float) -> None:
+    state = known(outage_since=1000.0, surprised=surprised, cut_at=1000.0)
+    now = 1000.0 + length
+    after = aimd.succeeded(state, CONFIG, now, replace(SENT, at=now))
+    assert after.hold_until - now == pytest.approx(hold)
+    assert (after.rate, after.outage_since) == (5.0, 0.0)
+
+
+def test_a_cooldown_voids_what_was_reserved_before_it() -> None:
+    state, ticket = aimd.reserve(known(next_slot=1000.4), CONFIG, 1000.0)
+    assert not aimd.is_void(state, ticket)
+    held = aimd.held(state, CONFIG, 1000.1, 10.0)
+    assert aimd.is_void(held, ticket)
+    _, again = aimd.reserve(held, CONFIG, 1000.4)
+    assert again.at == 1010.1
+
+
+@pytest.mark.parametrize("wait", [0.0, 3.0])
+def test_a_hold_that_ends_sooner_changes_nothing(wait: float) -> None:
+    held = aimd.held(known(), CONFIG, 1000.0, 10.0)
+    assert aimd.held(held, CONFIG, 1001.0, wait) == replace(held, updated_at=1001.0)
+
+
+def test_a_clock_set_back_takes_every_time_with_it() -> None:
+    state = aimd.throttled(known(), CONFIG, 1000.0, SENT, 40.0)
+    back = aimd.at_time(state, CONFIG, 400.0)
+    moved = ("next_slot", "cooldown_until", "since", "cut_at", "outage_since", "updated_at")
+    assert {name: getattr(back, name) for name in moved} == {name: getattr(state, name) - 600.0 for name in moved}
+    assert aimd.earliest(back, CONFIG, 400.0) == 440.0
+
+
+def test_a_clock_that_jumps_forward_ends_one_hold_once() -> None:
+    state = aimd.throttled(known(), CONFIG, 1000.0, SENT, 40.0)
+    assert aimd.earliest(aimd.at_time(state, CONFIG, 5000.0), CONFIG, 5000.0) == 5000.0
+
+
+def test_the_configuration_of_today_bounds_the_rate_of_yesterday() -> None:
+    assert aimd.at_time(known(rate=50.0), CONFIG, 1000.0).rate == 10.0
+    assert aimd.at_time(known(rate=0.001), CONFIG, 1000.0).rate == 0.1
+    assert aimd.at_time(known(), replace(CONFIG, initial_rate=1.0, max_rate=3.0), 1000.0).rate == 3.0
