@@ -57,7 +57,7 @@ def headline(state: LimiterState, events: Sequence[HistoryEvent], now: float) ->
     Example:
         >>> events = [HistoryEvent(0, "start", 2, 2), HistoryEvent(9, "backoff", 2, 1.8)]
         >>> headline(LimiterState(rate=1.9), events, now=60.0)
-        '1.90 requests/s, 1 backoff in the last hour █▁▅'
+        '1.90 requests/s, 1 backoff in the last hour █▁▄'
     """
     said = [f"{shown_rate(state.rate)} requests/s", _backoffs(events, now)]
     if state.cooldown_until > now:

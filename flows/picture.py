@@ -20,7 +20,7 @@ from state.records import HistoryEvent
 Point = tuple[float, float]
 """Epoch seconds and requests per second."""
 
-COLUMNS = WIDTH - 200
+COLUMNS = WIDTH - 210
 """Pixels of the plot, about. What falls into one of them cannot be told apart."""
 SHORTEST = 10.0
 """Seconds; a shorter history is shown in a span of this length."""

@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 880, 340
 _MARGIN = 20
 _NAME_ROOM = 17
 """Pixels from one name to the next."""
-_LONGEST_TITLE = 60
+_LONGEST_TITLE = 84
 
 # pygal numbers the series as they are added: cooldown, documented, ceiling, rate, held, backoff.
 _SHAPES = """
@@ -97,7 +97,7 @@ def canvas(**options: Any) -> Any:
         explicit_size=True,
         margin=_MARGIN,
         margin_top=70,
-        margin_right=140,
+        margin_right=150,
         css=[],
         js=[],
         no_prefix=True,
@@ -140,11 +140,13 @@ def _strip(svg: Any) -> None:
             parent.remove(title)
             circle.append(title)
     for node in svg.iter():
-        if node.tag in ("circle", "path"):
-            node.attrib.pop("class", None)
         for name in ("d", "x", "y", "cx", "cy"):
             if name in node.attrib:
                 node.set(name, re.sub(r"-?\d+\.\d+", _short, node.get(name)))
+        if node.tag == "path" and "reactive" in node.get("class"):  # a series, not an axis
+            node.set("d", _steps(node.get("d")))
+        if node.tag in ("circle", "path") or not node.get("class"):
+            node.attrib.pop("class", None)
     svg.find(".//style").text = _CSS.replace("\n", "")
 
 
@@ -169,7 +171,7 @@ def _write(svg: Any, caption: Caption) -> None:
     shown = title if len(title) <= _LONGEST_TITLE else title[: _LONGEST_TITLE - 1] + "…"
     _add(svg, "text", shown, {"class": "title", "x": str(_MARGIN), "y": "30"})
     _add(svg, "text", caption.subtitle, {"x": str(_MARGIN), "y": "50"})
-    keys = _add(svg, "text", None, {"class": "keys", "x": str(WIDTH - _MARGIN), "y": "30"})
+    keys = _add(svg, "text", None, {"class": "keys", "x": str(WIDTH - _MARGIN), "y": "50"})
     for gap, key in zip(("", *["\N{EM SPACE}"] * 2), caption.keys, strict=False):
         sign, words = _KEYS[key]
         _add(keys, "tspan", gap + sign, {"class": f"key-{key}"})
@@ -196,3 +198,21 @@ def _add(parent: Any, tag: str, text: str | None, attributes: dict[str, str], *,
 
 def _short(number: re.Match[str]) -> str:
     return f"{float(number[0]):.1f}".removesuffix(".0")
+
+
+def _steps(path: str) -> str:
+    """A path whose lines are mostly level or upright, in half the characters.
+
+    Example:
+        >>> _steps("M1 5 L4 5 4 2 6 1")
+        'M1 5H4V2L6 1'
+    """
+    numbers = re.findall(r"[-\d.]+", path)
+    points = list(zip(numbers[::2], numbers[1::2], strict=True))
+    lines = [f"M{' '.join(points[0])}"]
+    for before, point in pairwise(points):
+        if before[1] == point[1]:
+            lines += [f"H{point[0]}"] * (before != point)
+        else:
+            lines.append(f"V{point[1]}" if before[0] == point[0] else f"L{' '.join(point)}")
+    return "".join(lines)
