@@ -13,10 +13,9 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import StaticPool
+from sqlalchemy.pool import NullPool, StaticPool
 
-from state import schema
-from state.errors import DatabaseReadOnly, DatabaseUnavailable, translated
+from state.errors import DatabaseReadOnly, DatabaseUnavailable
 
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for SQLite's write lock. 5 s, the driver's default, gave errors under saturation; 30 s none."""
@@ -52,7 +51,7 @@ def connect(url: URL, durability: Durability) -> Engine:
         url: From `parse_url`.
         durability: What a power cut may take.
     """
-    in_memory = not url.database or url.database == ":memory:"
+    in_memory = file_of(url) is None
     arguments: dict[str, Any] = {"connect_args": {"check_same_thread": False}}
     if in_memory:
         arguments["poolclass"] = StaticPool
@@ -78,6 +77,14 @@ def connect(url: URL, durability: Durability) -> Engine:
     return engine
 
 
+def connect_as_found(path: Path) -> Engine:
+    """An engine that neither makes a file nor changes a setting of it, for a look from outside."""
+    # Not mode=ro: such a connection makes the -wal and -shm files too, but leaves them behind.
+    return create_engine(
+        URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"}), poolclass=NullPool
+    )
+
+
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that takes no write lock, for reading several things at one moment."""
@@ -85,29 +92,21 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def prepare(url: URL) -> None:
-    """Make the file (mode 0600) and its schema, if they are not there yet.
+def file_of(url: URL) -> Path | None:
+    """The file of a SQLite database, or None for one in memory."""
+    return Path(url.database) if url.database and url.database != ":memory:" else None
+
+
+def make_file(path: Path, shown: str) -> None:
+    """Make an empty database file that only its owner can read, if there is none yet.
+
+    Args:
+        path: The file; its folder is made too.
+        shown: The database's URL, without its password, for messages.
 
     Raises:
-        StateError: The database cannot be used; it is then as it was.
+        DatabaseUnavailable: It cannot be made, or not be written.
     """
-    shown = url.render_as_string(hide_password=True)
-    path = Path(url.database) if url.database and url.database != ":memory:" else None
-    if path is not None:
-        _check_file(path, shown)
-    engine = connect(url, "FULL")
-    try:
-        with translated(shown):
-            with reading(engine) as connection:
-                done = schema.current_revision(connection) == schema.HEAD
-            if not done:
-                with engine.begin() as connection:
-                    schema.upgrade(connection, shown)
-    finally:
-        engine.dispose()
-
-
-def _check_file(path: Path, shown: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not path.exists():

@@ -167,14 +167,17 @@ class EvidenceStore:
 
         Raises:
             ListingTaken: Another process has moved the cursor meanwhile; nothing of the page was stored.
+            ValueError: `buries` where no full listing ends; a mistake of the caller's, and nothing was stored.
         """
-        assert not buries or (ends and before.full), "only a full listing that ends complete buries"
+        if buries and not (ends and before.full):
+            raise ValueError("only a full listing that ends complete buries")
         with self._writing() as connection:
             cursor = self._expect(connection, collection, before)
             now = self._clock()
-            planned = plan(_heads(connection, collection, [b.external_id for b in bodies]), bodies)
+            ids = [item.external_id for item in bodies]
+            planned = plan(_heads(connection, collection, ids), bodies)
             _append(connection, collection, planned.versions, provenance, now, deleted=False)
-            _mark_seen(connection, collection, {b.external_id for b in bodies}, before.began_at)
+            _mark_seen(connection, collection, ids, before.began_at)
             counts = replace(planned.counts, pages=1)
             if not ends:
                 cursor = replace(cursor, listing=after)
@@ -195,7 +198,9 @@ class EvidenceStore:
         source: str | None = None,
         stream: str | None = None,
         tenant: str | None = None,
+        partition: str | None = None,
         external_id: str | None = None,
+        limit: int | None = None,
         with_text: bool = False,
     ) -> Iterator[EvidenceVersion]:
         """All versions of what matches, in the order in which they were stored.
@@ -204,18 +209,46 @@ class EvidenceStore:
             source: Only this vendor.
             stream: Only this stream.
             tenant: Only this tenant.
+            partition: Only this partition; `""` is that of a stream which has none.
             external_id: Only this thing.
+            limit: Only so many, the newest.
             with_text: Whether to load the content too.
         """
         columns = [c for c in _evidence.c if with_text or c.name != "body"]
-        statement = select(*columns).order_by(_evidence.c.id)
-        wanted = {"source": source, "stream": stream, "tenant": tenant, "external_id": external_id}
+        statement = select(*columns).order_by(_evidence.c.id.desc()).limit(limit)
+        wanted = {
+            "source": source,
+            "stream": stream,
+            "tenant": tenant,
+            "partition": partition,
+            "external_id": external_id,
+        }
         for name, value in wanted.items():
             if value is not None:
                 statement = statement.where(_evidence.c[name] == value)
         with self._reading() as connection:
             rows = connection.execute(statement).all()
-        return (_version(row) for row in rows)
+        return (_version(row) for row in reversed(rows))
+
+    def text(self, version: EvidenceVersion) -> str:
+        """The content of one version, as it was hashed.
+
+        Args:
+            version: From `versions`.
+
+        Raises:
+            LookupError: This database does not hold it.
+        """
+        statement = select(_evidence.c.body).where(
+            _within(_evidence, version.collection),
+            _evidence.c.external_id == version.external_id,
+            _evidence.c.version == version.version,
+        )
+        with self._reading() as connection:
+            found: str | None = connection.execute(statement).scalar()
+        if found is None:
+            raise LookupError(f"there is no version {version.version} of {version.external_id}")
+        return found
 
     def begin_run(self, run: SyncRun) -> None:
         """Record that a run began."""
@@ -322,10 +355,19 @@ def _write_cursor(connection: Connection, collection: Collection, cursor: Cursor
 
 
 def _heads(connection: Connection, collection: Collection, ids: Sequence[str]) -> dict[str, Head]:
-    statement = select(_current.c.external_id, _current.c.version, _current.c.sha256, _current.c.deleted).where(
-        _within(_current, collection), _current.c.external_id.in_(ids)
-    )
-    return {row.external_id: Head(row.version, row.sha256, row.deleted) for row in connection.execute(statement)}
+    statement = select(_current.c.external_id, _current.c.version, _current.c.sha256, _current.c.deleted)
+    return {
+        row.external_id: Head(row.version, row.sha256, row.deleted)
+        for some in _batches(ids)
+        for row in connection.execute(
+            statement.where(_within(_current, collection), _current.c.external_id.in_(some)),
+        )
+    }
+
+
+def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    # A statement takes a bounded number of variables: 999 on an old SQLite.
+    return (ids[start : start + 500] for start in range(0, len(ids), 500))
 
 
 def _append(
@@ -383,9 +425,9 @@ def _append(
     )
 
 
-def _mark_seen(connection: Connection, collection: Collection, ids: set[str], listing: float) -> None:
-    if ids:
-        seen = update(_current).where(_within(_current, collection), _current.c.external_id.in_(ids))
+def _mark_seen(connection: Connection, collection: Collection, ids: Sequence[str], listing: float) -> None:
+    for some in _batches(ids):
+        seen = update(_current).where(_within(_current, collection), _current.c.external_id.in_(some))
         connection.execute(seen.values(seen_at=listing))
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.engine import URL
 
-from state.errors import SchemaTooNew
+from state import engine as engines
+from state.errors import SchemaTooNew, translated
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -16,6 +19,89 @@ HEAD = "0001"
 """The newest revision. A test holds it against the migrations; reading them here would import Alembic at each start."""
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaStatus:
+    """How a database's schema stands.
+
+    Attributes:
+        url: The database, without its password.
+        revision: Of its schema; None while it has none of our tables.
+        head: The newest revision this program knows.
+        exists: Whether there is a database at all; one in memory begins with the program that uses it.
+    """
+
+    url: str
+    revision: str | None
+    head: str
+    exists: bool
+
+
+def status(url: str) -> SchemaStatus:
+    """Look at a database's schema. Makes and changes nothing.
+
+    Args:
+        url: As `state.open_store` takes it.
+
+    Raises:
+        StateError: The database cannot be read.
+
+    Example:
+        >>> status("sqlite:////nowhere/aimd.db").exists
+        False
+    """
+    if url.partition(":")[0] == "memory":
+        return SchemaStatus("memory://", None, HEAD, exists=False)
+    address = engines.parse_url(url)
+    shown = address.render_as_string(hide_password=True)
+    path = engines.file_of(address)
+    if path is None or not path.exists():
+        return SchemaStatus(shown, None, HEAD, exists=False)
+    engine = engines.connect_as_found(path)
+    with translated(shown), engine.connect() as connection:
+        return SchemaStatus(shown, current_revision(connection), HEAD, exists=True)
+
+
+def upgrade_url(url: str) -> SchemaStatus:
+    """Bring a database to the newest schema, making it if need be. `state.open_store` does so too.
+
+    Args:
+        url: As `state.open_store` takes it.
+
+    Returns:
+        How it stands afterwards.
+
+    Raises:
+        StateError: The database cannot be used; it is then as it was.
+    """
+    if url.partition(":")[0] != "memory":
+        prepare(engines.parse_url(url))
+    return status(url)
+
+
+def prepare(url: URL) -> None:
+    """Make the file (mode 0600) and its schema, if they are not there yet.
+
+    Args:
+        url: From `state.engine.parse_url`.
+
+    Raises:
+        StateError: The database cannot be used; it is then as it was.
+    """
+    shown = url.render_as_string(hide_password=True)
+    if path := engines.file_of(url):
+        engines.make_file(path, shown)
+    engine = engines.connect(url, "FULL")
+    try:
+        with translated(shown):
+            with engines.reading(engine) as connection:
+                done = current_revision(connection) == HEAD
+            if not done:
+                with engine.begin() as connection:
+                    upgrade(connection, shown)
+    finally:
+        engine.dispose()
 
 
 def current_revision(connection: Connection) -> str | None:

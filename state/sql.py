@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from state import engine as engines
-from state import tables
+from state import schema, tables
 from state.context import run_id
 from state.errors import translated
 from state.evidence import EvidenceStore
@@ -67,7 +67,7 @@ class SqlStore:
         self._lock = threading.Lock()
         self._kept: Connection | None = None
         self._engine = engines.connect(self._address, "NORMAL")
-        engines.prepare(self._address)
+        schema.prepare(self._address)
 
     def __enter__(self) -> SqlStore:
         return self
