@@ -112,7 +112,6 @@ class Played:
     wire: Wire
     clock: FakeClock
     limiter: Limiter
-    mode: str = ""
     sends: list[float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -178,8 +177,9 @@ def play(request: pytest.FixtureRequest, clock: FakeClock) -> Play:
                         outcomes.append(error)
 
         blocking() if mode == "sync" else asyncio.run(awaiting())
-        return Played(outcomes, wire, clock, limiter, mode)
+        return Played(outcomes, wire, clock, limiter)
 
+    run.mode = mode  # type: ignore[attr-defined]
     return run
 
 

@@ -40,7 +40,9 @@ def test_the_forms_that_vendors_send(value: str, seconds: float) -> None:
     assert parse_retry_after(value, NOW) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("value", ["Wed, 25 Nov 2026 11:59:59 GMT", "2026-11-25T11:59:59Z", "0001-01-01T00:00:00+14:00"])
+@pytest.mark.parametrize(
+    "value", ["Wed, 25 Nov 2026 11:59:59 GMT", "2026-11-25T11:59:59Z", "0001-01-01T00:00:00+14:00"]
+)
 def test_a_date_gone_by_is_no_wait(value: str) -> None:
     assert parse_retry_after(value, NOW) == 0.0
 
