@@ -8,78 +8,20 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Engine,
-    Row,
-    Table,
-    and_,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Engine, insert, select, update
 
 from state import engine as engines
-from state import tables
-from state.canonical import FORM, body
+from state import rows, tables
 from state.errors import ListingTaken, translated
+from state.plan import plan
 from state.records import Body, Collection, Counts, Cursor, EvidenceVersion, Listing, Provenance, SyncRun
 
-_evidence, _current, _cursor, _run = tables.evidence, tables.evidence_current, tables.cursor, tables.sync_run
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The current version of one thing."""
-
-    version: int
-    sha256: str
-    deleted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a page adds: the new versions, and how to count them."""
-
-    versions: tuple[tuple[Body, Head], ...]
-    counts: Counts
-
-
-def plan(heads: Mapping[str, Head], bodies: Iterable[Body]) -> Plan:
-    """Decide, without any I/O, which of a page's records are new versions.
-
-    Args:
-        heads: The current versions of the things on the page, by external id.
-        bodies: The page, in its order; a thing may stand in it twice.
-
-    Example:
-        >>> first = body("a", {"id": "a"})
-        >>> plan({}, [first, first]).counts
-        Counts(records=2, new=1, changed=0, unchanged=1, deleted=0, pages=0)
-    """
-    known = dict(heads)
-    versions: list[tuple[Body, Head]] = []
-    new = changed = unchanged = 0
-    for item in bodies:
-        head = known.get(item.external_id)
-        if head is not None and head.sha256 == item.sha256 and not head.deleted:
-            unchanged += 1
-            continue
-        if head is None or head.deleted:
-            new += 1
-        else:
-            changed += 1
-        known[item.external_id] = Head(head.version + 1 if head else 1, item.sha256, deleted=False)
-        versions.append((item, known[item.external_id]))
-    return Plan(tuple(versions), Counts(new + changed + unchanged, new, changed, unchanged))
+_evidence, _run = tables.evidence, tables.sync_run
 
 
 class EvidenceStore:
@@ -106,7 +48,7 @@ class EvidenceStore:
     def cursor(self, collection: Collection) -> Cursor:
         """Where a collection stands; an empty cursor if it was never listed."""
         with self._reading() as connection:
-            return _read_cursor(connection, collection)
+            return rows.read_cursor(connection, collection)
 
     def begin_listing(self, collection: Collection, *, full: bool) -> Cursor:
         """Go on with the listing in progress, or begin one.
@@ -120,11 +62,11 @@ class EvidenceStore:
             The cursor, with `listing` set.
         """
         with self._writing() as connection:
-            cursor = _read_cursor(connection, collection)
+            cursor = rows.read_cursor(connection, collection)
             if cursor.listing is not None and (cursor.listing.full or not full):
                 return cursor
             fresh = replace(cursor, listing=Listing(began_at=self._clock(), full=full))
-            _write_cursor(connection, collection, fresh)
+            rows.write_cursor(connection, collection, fresh)
             return fresh
 
     def restart_listing(self, collection: Collection, expected: Listing) -> Cursor:
@@ -136,7 +78,7 @@ class EvidenceStore:
         with self._writing() as connection:
             cursor = self._expect(connection, collection, expected)
             fresh = replace(cursor, listing=Listing(began_at=self._clock(), full=expected.full))
-            _write_cursor(connection, collection, fresh)
+            rows.write_cursor(connection, collection, fresh)
             return fresh
 
     def commit_page(
@@ -175,21 +117,21 @@ class EvidenceStore:
             cursor = self._expect(connection, collection, before)
             now = self._clock()
             ids = [item.external_id for item in bodies]
-            planned = plan(_heads(connection, collection, ids), bodies)
-            _append(connection, collection, planned.versions, provenance, now, deleted=False)
-            _mark_seen(connection, collection, ids, before.began_at)
+            planned = plan(rows.heads(connection, collection, ids), bodies)
+            rows.append(connection, collection, planned.versions, provenance, now, deleted=False)
+            rows.mark_seen(connection, collection, ids, before.began_at)
             counts = replace(planned.counts, pages=1)
             if not ends:
                 cursor = replace(cursor, listing=after)
             else:
                 if buries:
-                    counts = replace(counts, deleted=_bury(connection, collection, before, provenance, now))
+                    counts = replace(counts, deleted=rows.bury(connection, collection, before, provenance, now))
                 cursor = Cursor(
                     watermark=after.candidate or cursor.watermark,
                     completed_at=now,
                     expected=after.records if before.full else cursor.expected,
                 )
-            _write_cursor(connection, collection, cursor)
+            rows.write_cursor(connection, collection, cursor)
             return counts, cursor
 
     def versions(
@@ -227,8 +169,8 @@ class EvidenceStore:
             if value is not None:
                 statement = statement.where(_evidence.c[name] == value)
         with self._reading() as connection:
-            rows = connection.execute(statement).all()
-        return (_version(row) for row in reversed(rows))
+            found = connection.execute(statement).all()
+        return (rows.version(row) for row in reversed(found))
 
     def text(self, version: EvidenceVersion) -> str:
         """The content of one version, as it was hashed.
@@ -240,7 +182,7 @@ class EvidenceStore:
             LookupError: This database does not hold it.
         """
         statement = select(_evidence.c.body).where(
-            _within(_evidence, version.collection),
+            rows.within(_evidence, version.collection),
             _evidence.c.external_id == version.external_id,
             _evidence.c.version == version.version,
         )
@@ -271,8 +213,8 @@ class EvidenceStore:
     def runs(self, limit: int = 50) -> list[SyncRun]:
         """The newest runs, newest first."""
         with self._reading() as connection:
-            rows = connection.execute(select(_run).order_by(_run.c.started_at.desc()).limit(limit)).all()
-        return [SyncRun(**row._mapping) for row in rows]
+            found = connection.execute(select(_run).order_by(_run.c.started_at.desc()).limit(limit)).all()
+        return [SyncRun(**row._mapping) for row in found]
 
     def close(self) -> None:
         """Release the connections."""
@@ -289,7 +231,7 @@ class EvidenceStore:
             yield connection
 
     def _expect(self, connection: Connection, collection: Collection, expected: Listing) -> Cursor:
-        cursor = _read_cursor(connection, collection)
+        cursor = rows.read_cursor(connection, collection)
         if cursor.listing != expected:
             raise ListingTaken(
                 f"Another sync is collecting {collection.source} {collection.stream} of tenant {collection.tenant} and "
@@ -297,167 +239,3 @@ class EvidenceStore:
                 url=self._url,
             )
         return cursor
-
-
-def _within(table: Table, collection: Collection) -> ColumnElement[bool]:
-    return and_(
-        table.c.source == collection.source,
-        table.c.stream == collection.stream,
-        table.c.tenant == collection.tenant,
-        table.c.partition == collection.partition,
-    )
-
-
-def _key(collection: Collection) -> dict[str, str]:
-    return {
-        "source": collection.source,
-        "stream": collection.stream,
-        "tenant": collection.tenant,
-        "partition": collection.partition,
-    }
-
-
-def _read_cursor(connection: Connection, collection: Collection) -> Cursor:
-    row = connection.execute(select(_cursor).where(_within(_cursor, collection))).one_or_none()
-    if row is None:
-        return Cursor()
-    listing = None
-    if row.listing_began_at is not None:
-        listing = Listing(
-            began_at=row.listing_began_at,
-            full=row.listing_full,
-            page_cursor=row.listing_page_cursor,
-            candidate=row.listing_candidate,
-            pages=row.listing_pages,
-            records=row.listing_records,
-        )
-    return Cursor(row.watermark, row.completed_at, row.expected, listing)
-
-
-def _write_cursor(connection: Connection, collection: Collection, cursor: Cursor) -> None:
-    listing = cursor.listing
-    connection.execute(delete(_cursor).where(_within(_cursor, collection)))
-    connection.execute(
-        insert(_cursor),
-        {
-            **_key(collection),
-            "watermark": cursor.watermark,
-            "completed_at": cursor.completed_at,
-            "expected": cursor.expected,
-            "listing_began_at": listing and listing.began_at,
-            "listing_full": listing and listing.full,
-            "listing_page_cursor": listing and listing.page_cursor,
-            "listing_candidate": listing and listing.candidate,
-            "listing_pages": listing and listing.pages,
-            "listing_records": listing and listing.records,
-        },
-    )
-
-
-def _heads(connection: Connection, collection: Collection, ids: Sequence[str]) -> dict[str, Head]:
-    statement = select(_current.c.external_id, _current.c.version, _current.c.sha256, _current.c.deleted)
-    return {
-        row.external_id: Head(row.version, row.sha256, row.deleted)
-        for some in _batches(ids)
-        for row in connection.execute(
-            statement.where(_within(_current, collection), _current.c.external_id.in_(some)),
-        )
-    }
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    # A statement takes a bounded number of variables: 999 on an old SQLite.
-    return (ids[start : start + 500] for start in range(0, len(ids), 500))
-
-
-def _append(
-    connection: Connection,
-    collection: Collection,
-    versions: Sequence[tuple[Body, Head]],
-    provenance: Provenance,
-    now: float,
-    *,
-    deleted: bool,
-) -> None:
-    if not versions:
-        return
-    key = _key(collection)
-    origin = {
-        "base_url": provenance.base_url,
-        "credential": provenance.credential,
-        "run_id": provenance.run_id,
-    }
-    connection.execute(
-        insert(_evidence),
-        [
-            {
-                **key,
-                **origin,
-                "external_id": item.external_id,
-                "version": head.version,
-                "sha256": item.sha256,
-                "body": item.text,
-                "form": FORM,
-                "deleted": deleted,
-                "collected_at": now,
-            }
-            for item, head in versions
-        ],
-    )
-    last = {item.external_id: (item, head) for item, head in versions}  # a thing may stand on a page twice
-    connection.execute(
-        delete(_current).where(_within(_current, collection), _current.c.external_id == bindparam("b_id")),
-        [{"b_id": name} for name in last],
-    )
-    connection.execute(
-        insert(_current),
-        [
-            {
-                **key,
-                "external_id": name,
-                "version": head.version,
-                "sha256": item.sha256,
-                "deleted": deleted,
-                "seen_at": 0.0,
-            }
-            for name, (item, head) in last.items()
-        ],
-    )
-
-
-def _mark_seen(connection: Connection, collection: Collection, ids: Sequence[str], listing: float) -> None:
-    for some in _batches(ids):
-        seen = update(_current).where(_within(_current, collection), _current.c.external_id.in_(some))
-        connection.execute(seen.values(seen_at=listing))
-
-
-def _bury(connection: Connection, collection: Collection, listing: Listing, provenance: Provenance, now: float) -> int:
-    """Add a tombstone for everything that a full, complete listing did not meet."""
-    missing = connection.execute(
-        select(_current.c.external_id, _current.c.version).where(
-            _within(_current, collection),
-            _current.c.seen_at != listing.began_at,
-            _current.c.deleted.is_(False),
-        )
-    ).all()
-    graves = [
-        (stone, Head(row.version + 1, stone.sha256, deleted=True))
-        for row in missing
-        for stone in [body(row.external_id, None)]
-    ]
-    _append(connection, collection, graves, provenance, now, deleted=True)
-    return len(graves)
-
-
-def _version(row: Row[Any]) -> EvidenceVersion:
-    return EvidenceVersion(
-        collection=Collection(row.source, row.stream, row.tenant, row.partition),
-        external_id=row.external_id,
-        version=row.version,
-        sha256=row.sha256,
-        collected_at=row.collected_at,
-        deleted=row.deleted,
-        form=row.form,
-        provenance=Provenance(row.base_url, row.credential, row.run_id),
-        text=row._mapping.get("body"),
-    )
