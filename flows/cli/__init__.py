@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import evidence, limiter, presets, simulator, ui
+from flows.cli import demo, evidence, limiter, presets, simulator, sync, ui
 from flows.cli.output import Exit, emit, epilog, say
 
 app = typer.Typer(
@@ -42,23 +42,41 @@ def root(
     """Collect audit evidence as fast as each vendor really allows, and remember how fast that is."""
 
 
-app.add_typer(limiter.app, name="limiter")
-app.add_typer(evidence.app, name="evidence")
-app.add_typer(presets.app, name="presets")
 app.command(
+    short_help="Show the whole story on this machine.",
+    epilog=epilog("aimd demo", "aimd demo --ui", codes="0 done, 1 a part of it did not work."),
+)(demo.demo)
+app.command(
+    short_help="Collect a source's evidence.",
+    epilog=epilog(
+        "NOTION_TOKEN=... aimd sync notion",
+        "aimd sync notion --stream users --full --json",
+        "aimd sync notion --param data_source=ID",
+        codes="0 all collected, 1 not all of it, 2 nothing was attempted, 75 try later; the message says more.",
+    ),
+)(sync.sync)
+app.command(
+    short_help="Run a vendor with a hidden rate limit.",
     epilog=epilog(
         "aimd simulator --policy token:rate=5,burst=5 --port 8080",
         "aimd simulator --policy fixed:count=50,window=10 --retry-after none --fault 'reset@POST /v1/search#3x2'",
         codes="0 stopped, 1 the port is taken, 2 a bad policy, fault or number.",
-    )
+    ),
 )(simulator.simulator)
 app.command(
+    short_help="Show the Prefect UI on local runs.",
     epilog=epilog(
         "aimd ui",
         "aimd ui --home ~/.prefect --port 4300 --open",
         codes="0 stopped, 1 the server could not run, 2 there is no such home.",
-    )
+    ),
 )(ui.ui)
+for name, group in (
+    ("limiter", limiter.app),
+    ("evidence", evidence.app),
+    ("presets", presets.app),
+):
+    app.add_typer(group, name=name)
 
 
 def main() -> None:
@@ -66,12 +84,20 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to fail
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> Any:
+def run(arguments: list[str]) -> int:
+    """Run `aimd`.
+
+    Args:
+        arguments: As on the command line, without the program's name.
+
+    Returns:
+        The exit code.
+    """
     try:
-        return app(arguments, prog_name="aimd", standalone_mode=False)
+        return app(arguments, prog_name="aimd", standalone_mode=False) or Exit.DONE
     except (typer.Abort, KeyboardInterrupt):
         say("Stopped.")
         return Exit.INTERRUPTED

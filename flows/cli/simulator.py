@@ -95,7 +95,8 @@ def simulator(
         try:
             vendor.serve(ready)
         except OSError as error:
-            fail(f"Cannot listen on {host} port {port}: {error.strerror}.", Exit.INCOMPLETE)
+            why = (error.strerror or str(error)).partition(" (")[0]  # Python repeats the address in brackets
+            fail(f"Cannot listen on {host} port {port}: {why}.", Exit.INCOMPLETE)
 
 
 def _latency(text: str) -> tuple[float, float]:

@@ -1,0 +1,67 @@
+import os
+import sqlite3
+
+import pytest
+
+READING = [
+    ("limiter", "list"),
+    ("limiter", "history", "notion"),
+    ("limiter", "export"),
+    ("evidence", "list"),
+    ("evidence", "show", "notion", "users", "ada-1"),
+]
+ALL = [*READING, ("limiter", "reset", "notion", "--yes")]
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_a_file_that_is_no_database_is_named_and_left_alone(aimd, database, command):
+    database.parent.mkdir()
+    database.write_bytes(b"This is not a database. " * 100)
+    before = database.read_bytes()
+    refused = aimd(*command, "--json")
+    assert refused.code == 2
+    assert f"sqlite:///{database} is damaged or not a database" in refused.json["error"]
+    assert database.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ALL, ids=" ".join)
+def test_a_read_only_database_is_named_and_left_alone(aimd, learned, command):
+    before = learned.read_bytes()
+    os.chmod(learned, 0o400)
+    refused = aimd(*command, "--json")
+    assert refused.code == 2
+    assert "read-only" in refused.json["error"]
+    assert learned.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", READING, ids=" ".join)
+def test_a_folder_in_place_of_the_file_is_a_sentence(aimd, database, command):
+    database.mkdir(parents=True)
+    refused = aimd(*command, "--json")
+    assert refused.code == 2
+    assert "is a folder" in refused.json["error"]
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://h/d", "sqlite+nodriver:///x", "://"])
+@pytest.mark.parametrize("command", [("limiter", "list"), ("evidence", "list")], ids=" ".join)
+def test_an_address_that_is_no_database_is_a_sentence(aimd, monkeypatch, url, command):
+    monkeypatch.setenv("AIMD_DATABASE_URL", url)
+    refused = aimd(*command, "--json")
+    assert refused.code == 2
+    assert "AIMD_DATABASE_URL" in refused.json["error"]
+
+
+def test_a_schema_from_the_future_is_a_sentence(aimd, learned):
+    with sqlite3.connect(learned) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    refused = aimd("limiter", "list", "--json")
+    assert refused.code == 2
+    assert "newer than this program" in refused.json["error"]
+
+
+def test_a_table_that_is_damaged_is_a_sentence(aimd, learned):
+    with sqlite3.connect(learned) as connection:
+        connection.execute("DROP TABLE limiter_history")
+    refused = aimd("limiter", "history", "notion", "--json")
+    assert refused.code in (1, 2)
+    assert "limiter_history" in refused.json["error"]
