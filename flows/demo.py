@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,9 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from flows.environment import PRIVATE
+from flows.prefect_server import environment, prefect_server
 from limiter import API_RATE_CONFIGS, Limiter
 from simulator import Simulator, World
+from simulator.server import DEFAULT_TOKEN
 from state import Bucket, open_store
 
 FOLDER = Path(".aimd")
@@ -85,27 +83,26 @@ def staged(folder: Path = FOLDER) -> Iterator[Stage]:
         folder: Where logs, Prefect's home and a new database go.
 
     Raises:
-        DemoError: The server did not start.
+        ServerDidNotStart: Prefect's server did not.
     """
     folder = folder.resolve()
     folder.mkdir(mode=0o700, exist_ok=True)
     for old in folder.glob("demo.db*"):
         old.unlink()
-    port = _free_port()
-    server = f"http://127.0.0.1:{port}"
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AIMD_", "PREFECT_"))},
-        **PRIVATE,
-        "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": f"{server}/api",
-        "AIMD_DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
-    }
-    with _prefect_server(port, environment, folder / "prefect-server.log"):
-        world = World(users=1000, pages=6000, data_sources=3, rows=1000)
-        with Simulator(f"token:rate={LIMIT:g},burst={LIMIT:g}", world) as simulator:
-            vendor = {"AIMD_NOTION_BASE_URL": simulator.base_url, "NOTION_TOKEN": "secret_simulator"}
-            _wait_until_healthy(server, folder / "prefect-server.log")
-            yield Stage(simulator, server, {**environment, **vendor}, environment["AIMD_DATABASE_URL"])
+    home, database = folder / "prefect", f"sqlite:///{folder / 'demo.db'}"
+    world = World(users=1000, pages=6000, data_sources=3, rows=1000)
+    with (
+        prefect_server(home, folder / "prefect-server.log") as server,
+        Simulator(f"token:rate={LIMIT:g},burst={LIMIT:g}", world) as simulator,
+    ):
+        ours = {name: value for name, value in environment(home).items() if not name.startswith("AIMD_")}
+        settings = {
+            "PREFECT_API_URL": f"{server}/api",
+            "AIMD_DATABASE_URL": database,
+            "AIMD_NOTION_BASE_URL": simulator.base_url,
+            "NOTION_TOKEN": DEFAULT_TOKEN,
+        }
+        yield Stage(simulator, server, {**ours, **settings}, database)
 
 
 def sync_once(stage: Stage) -> Run:
@@ -157,49 +154,3 @@ def _report(output: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return report if isinstance(report, dict) else {}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
-@contextlib.contextmanager
-def _prefect_server(port: int, environment: Mapping[str, str], log: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    # A session of its own: Ctrl-C reaches this process alone, which then stops the server and what that started.
-    with (
-        log.open("wb") as out,
-        subprocess.Popen(
-            command, env=dict(environment), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        ) as process,
-    ):
-        try:
-            yield
-        finally:
-            _end(process)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            continue
-        return
-
-
-def _wait_until_healthy(server: str, log: Path, patience: float = 90.0) -> None:
-    import httpx
-
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{server}/api/health", timeout=5, trust_env=False).is_success:
-                return
-        time.sleep(0.2)
-    raise DemoError(f"The Prefect server did not start within {patience:g} s; its log is {log}.")

@@ -22,7 +22,9 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Show the whole story on this machine; no account needed, about a minute."""
-    from flows.demo import LIMIT, DemoError, as_json as outcome, staged, sync_once
+    from flows.demo import LIMIT, DemoError, staged, sync_once
+    from flows.demo import as_json as outcome
+    from flows.prefect_server import ServerDidNotStart
 
     signal.signal(signal.SIGTERM, _interrupt)
     with friendly(as_json):
@@ -42,7 +44,7 @@ def demo(
                     raise typer.Exit(Exit.INCOMPLETE)
                 while ui:
                     time.sleep(3600)
-        except DemoError as error:
+        except (DemoError, ServerDidNotStart) as error:
             fail(str(error), Exit.INCOMPLETE, as_json=as_json)
 
 

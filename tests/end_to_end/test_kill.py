@@ -1,0 +1,79 @@
+"""A sync that is killed at ten moments, some of them in a cooldown, and then finishes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simulator import Simulator, World
+from state import Bucket, open_store
+
+pytestmark = pytest.mark.server
+
+KILLS = 10
+IN_COOLDOWN = (2, 5, 8)
+"""Kills that come while the vendor has asked for silence."""
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    """Return when it holds; fail if the sync ends before, or after a minute."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "nothing happened for a minute"
+        os.sched_yield()
+
+
+def test_a_sync_that_is_killed_again_and_again_loses_and_doubles_nothing(
+    aimd, vendor: Simulator, world: World, tmp_path: Path
+):
+    database = tmp_path / "aimd.db"
+    command = ("sync", "notion", "--json", "--pages-per-task", "2")
+    cooldowns = 0
+    for kill in range(KILLS):
+        # Slow enough to be caught at work: the bucket holds one token, so somebody is always in flight or waiting.
+        vendor.set_policy("token:rate=3,burst=3")
+        process = aimd.start(*command)
+        before = vendor.stats()
+        if kill in IN_COOLDOWN:
+            wait_until(lambda: vendor.stats()["accepted"] > before["accepted"], process)  # noqa: B023
+            vendor.set_policy("penalty:count=1,window=5,lockout=6")
+            wait_until(lambda: _cooldown(database) > time.time() + 3, process)
+            cooldowns += 1
+        else:
+            more = 1 + kill % 3
+            wait_until(lambda: vendor.stats()["accepted"] >= before["accepted"] + more, process)  # noqa: B023
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    vendor.set_policy("none")
+
+    code, report, errors = aimd.run(*command)
+
+    assert (code, report["state"]) == (0, "complete"), errors
+    assert cooldowns == len(IN_COOLDOWN)
+    assert vendor.stats()["early"] == 0, "a request came before a cooldown that was told had ended"
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        rows = connection.execute("SELECT stream, external_id, version FROM evidence").fetchall()
+    assert {version for *_, version in rows} == {1}, "nothing changed, so nothing has a second version"
+    stored = Counter((stream, key) for stream, key, _ in rows)
+    assert max(stored.values()) == 1
+    assert {key for stream, key in stored if stream == "users"} == set(world.ids("user"))
+    assert {key for stream, key in stored if stream == "data_sources"} == set(world.ids("data_source"))
+    assert {key for stream, key in stored if stream == "pages"} == {*world.ids("page"), *world.ids("row")}
+
+
+def _cooldown(database: Path) -> float:
+    if not database.exists():
+        return 0.0
+    with open_store(f"sqlite:///{database}") as store:
+        state, _ = store.read(Bucket("notion"))
+    return state.cooldown_until if state else 0.0

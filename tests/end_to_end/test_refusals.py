@@ -1,0 +1,103 @@
+"""What a user can get wrong, and what a vendor can: a sentence and an exit code, never a traceback, nothing lost."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from simulator import Simulator, World
+
+pytestmark = pytest.mark.server
+
+
+def evidence(database: Path) -> list[tuple[str, int]]:
+    with sqlite3.connect(database) as connection:
+        return connection.execute("SELECT stream, count(*) FROM evidence GROUP BY stream ORDER BY stream").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more", "words"),
+    [
+        (["notion"], {"NOTION_TOKEN": ""}, ["NOTION_TOKEN", "NotionCredentials"]),
+        (["notion"], {"NOTION_TOKEN": "two words"}, ["NOTION_TOKEN", "space"]),
+        (["nottion"], {}, ["'nottion'", "notion"]),
+        (["notion", "--stream", "user"], {}, ["'user'", "users", "pages", "data_sources", "rows"]),
+        (["notion", "--stream", "rows"], {}, ["--param data_source=VALUE"]),
+        (["notion", "--param", "data_source=x"], {}, ["Notion id"]),
+        (["notion", "--param", "source=x"], {}, ["'source'", "data_source"]),
+        (["notion", "--param", "data_source"], {}, ["KEY=VALUE"]),
+        (["notion"], {"AIMD_CONFIG": "/nowhere.toml"}, ["/nowhere.toml"]),
+        (["notion"], {"AIMD_NOTION_BASE_URL": "notion"}, ["base_url", "'notion'"]),
+        (["notion"], {"AIMD_DATABASE_URL": "oracle://x"}, ["oracle"]),
+        (["notion"], {"PREFECT_API_URL": "http://127.0.0.1:9/api"}, ["Prefect server", "does not answer"]),
+    ],
+)
+def test_wrong_usage_is_a_sentence_and_nothing_is_sent(aimd, vendor: Simulator, arguments, more, words):
+    code, answer, errors = aimd.run("sync", *arguments, "--json", **more)
+    assert code == 2
+    for word in words:
+        assert word in errors
+    assert answer == {"error": errors.strip().splitlines()[-1]}
+    assert "Traceback" not in errors
+    assert vendor.stats()["requests"] == 0
+
+
+def test_a_token_that_is_not_accepted_stores_nothing(aimd, vendor: Simulator, tmp_path: Path):
+    code, report, errors = aimd.run("sync", "notion", "--json", NOTION_TOKEN="secret_wrong")
+    assert (code, report["state"]) == (1, "incomplete")
+    assert {row["complete"] for row in report["streams"].values()} == {False}
+    assert "401" in errors
+    assert "Traceback" not in errors
+    assert "secret_wrong" not in errors
+    assert evidence(tmp_path / "aimd.db") == []
+
+
+@pytest.mark.parametrize("fault", ["not-json", "truncated", "no-results"])
+def test_a_broken_page_leaves_its_stream_incomplete_and_the_others_whole(aimd, world: World, tmp_path: Path, fault: str):
+    spec = f"{fault}@GET /v1/users#2x3"
+    with Simulator("none", world, latency=(0.0, 0.0), faults=[spec]) as broken:
+        code, report, errors = aimd.run("sync", "notion", "--json", AIMD_NOTION_BASE_URL=broken.base_url)
+        assert (code, report["state"]) == (1, "incomplete")
+        assert {name: row["complete"] for name, row in report["streams"].items()} == {
+            "users": False,
+            "pages": True,
+            "data_sources": True,
+        }
+        assert "users" in errors
+        assert "Traceback" not in errors
+        assert report["streams"]["users"]["records"] == 100, "the first page is kept"
+        by_path = broken.stats()["by_path"]
+        assert by_path["GET /v1/users"] == 4, "one page, then three tries of the second"
+
+        code, report, errors = aimd.run("sync", "notion", "--json", AIMD_NOTION_BASE_URL=broken.base_url)
+        assert (code, report["state"]) == (0, "complete"), errors
+        assert broken.stats()["by_path"]["GET /v1/users"] == 5, "it went on at the second page"
+    assert dict(evidence(tmp_path / "aimd.db"))["users"] == len(world.ids("user"))
+
+
+def test_a_read_only_database_is_a_sentence(aimd, vendor: Simulator, tmp_path: Path):
+    aimd.run("sync", "notion", "--json", "--stream", "data_sources")
+    database = tmp_path / "aimd.db"
+    before = database.read_bytes()
+    database.chmod(stat.S_IRUSR)
+    code, answer, errors = aimd.run("sync", "notion", "--json")
+    database.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    assert (code, list(answer)) == (2, ["error"])
+    assert "read-only" in errors
+    assert "Traceback" not in errors
+    assert database.read_bytes() == before
+
+
+def test_a_corrupt_database_is_a_sentence_and_stays_as_it_is(aimd, vendor: Simulator, tmp_path: Path):
+    database = tmp_path / "aimd.db"
+    database.write_bytes(b"this is no database, and long enough to be looked at " * 100)
+    before = database.read_bytes()
+    code, _, errors = aimd.run("sync", "notion", "--json")
+    assert code == 2
+    assert "damaged or not a database" in errors
+    assert "Traceback" not in errors
+    assert database.read_bytes() == before
+    assert vendor.stats()["requests"] == 0
