@@ -1,7 +1,5 @@
 """Checks shared by the constructors and the spec parsers; each names the value it refuses."""
 
-import math
-
 LEAST, MOST = 1e-9, 1e9
 """Bounds of every number: beyond them a wait would overflow, and no vendor has such a limit."""
 

@@ -32,23 +32,23 @@ def test_the_world_can_be_seen(controlled):
 def test_an_edit_is_seen_at_once(controlled):
     vendor, client, control = controlled
     before = pages(client)
-    id = vendor.world.ids("page")[0]
-    answer = control.post("/_edit", json={"id": id})
+    edited = vendor.world.ids("page")[0]
+    answer = control.post("/_edit", json={"id": edited})
     assert answer.status_code == 200
     after = pages(client)
-    assert {page for page in after if after[page] != before[page]} == {id}
-    assert after[id]["properties"]["title"]["title"][0]["plain_text"] == answer.json()["title"]
-    assert after[id]["last_edited_time"] > max(page["last_edited_time"] for page in before.values())
-    assert next(iter(after)) == id, "last edited first"
+    assert {page for page in after if after[page] != before[page]} == {edited}
+    assert after[edited]["properties"]["title"]["title"][0]["plain_text"] == answer.json()["title"]
+    assert after[edited]["last_edited_time"] > max(page["last_edited_time"] for page in before.values())
+    assert next(iter(after)) == edited, "last edited first"
 
 
 def test_a_removal_is_seen_at_once(controlled):
     vendor, client, control = controlled
-    id = vendor.world.ids("page")[0]
-    assert id in pages(client)
-    assert control.post("/_remove", json={"id": id}).json() == {"id": id}
-    assert id not in pages(client)
-    assert client.get(f"/pages/{id}").json()["in_trash"] is True
+    page = vendor.world.ids("page")[0]
+    assert page in pages(client)
+    assert control.post("/_remove", json={"id": page}).json() == {"id": page}
+    assert page not in pages(client)
+    assert client.get(f"/pages/{page}").json()["in_trash"] is True
     source = vendor.world.ids("data_source")[0]
     assert client.post(f"/data_sources/{source}/query").status_code == 200
     control.post("/_remove", json={"id": source})
@@ -109,7 +109,7 @@ def test_a_body_that_is_not_json(controlled, raw):
 
 
 def test_the_control_endpoints_are_no_requests_to_the_vendor(controlled):
-    vendor, _, control = controlled
+    _, _, control = controlled
     control.get("/_world")
     assert control.get("/_stats").json()["requests"] == 0
     assert "x-notion-request-id" not in control.get("/_stats").headers

@@ -29,7 +29,7 @@ def stats(vendor):
 
 
 def test_a_rejection_is_worded_as_notion_words_it(start):
-    vendor, client = start(SLOW)
+    _, client = start(SLOW)
     assert client.get("/users/me").status_code == 200
     rejected = client.get("/users/me")
     assert (rejected.status_code, rejected.reason_phrase) == (429, "Too Many Requests")
@@ -59,7 +59,7 @@ def test_retry_after_as_a_date(start):
 
 
 def test_retry_after_as_exact_seconds(start):
-    vendor, client = start(SLOW, retry_after="exact")
+    _, client = start(SLOW, retry_after="exact")
     client.get("/users/me")
     text = client.get("/users/me").headers["retry-after"]
     assert re.fullmatch(r"\d+\.\d{3}", text)

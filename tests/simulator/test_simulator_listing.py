@@ -34,6 +34,7 @@ def read(records, order, size, cap=None, between=lambda page: None):
         cursor = page.next_cursor
         if cursor is None:
             return pages
+        assert len(pages) < 100, "a listing that does not end"
         records = between(page) or records
 
 

@@ -68,10 +68,10 @@ def test_search_finds_pages_rows_and_data_sources_last_edited_first(notion, smal
     assert len(set(times)) > 1
 
 
-@pytest.mark.parametrize(("filter", "object", "count"), [(PAGES, "page", 26), (SOURCES, "data_source", 2)])
-def test_search_filters_by_object(notion, filter, object, count):
-    _, found = listing(notion, "/search", filter=filter)
-    assert [record["object"] for record in found] == [object] * count
+@pytest.mark.parametrize(("wanted", "kind", "count"), [(PAGES, "page", 26), (SOURCES, "data_source", 2)])
+def test_search_filters_by_object(notion, wanted, kind, count):
+    _, found = listing(notion, "/search", filter=wanted)
+    assert [record["object"] for record in found] == [kind] * count
 
 
 def test_search_sorts_both_ways(notion):
@@ -108,22 +108,21 @@ def test_a_page_looks_the_same_in_a_listing_and_alone(notion, small_world):
 
 
 def test_a_data_source_and_its_rows(notion, small_world):
-    id = small_world.ids("data_source")[0]
-    source = notion.get(f"/data_sources/{id}").json()
-    assert (source["object"], source["id"]) == ("data_source", id)
-    assert source["title"][0]["plain_text"] == small_world.get(id).title
+    wanted = small_world.ids("data_source")[0]
+    source = notion.get(f"/data_sources/{wanted}").json()
+    assert (source["object"], source["id"]) == ("data_source", wanted)
+    assert source["title"][0]["plain_text"] == small_world.get(wanted).title
     assert source["parent"]["type"] == "database_id"
-    answers, rows = listing(notion, f"/data_sources/{id}/query", page_size=3)
+    answers, rows = listing(notion, f"/data_sources/{wanted}/query", page_size=3)
     assert [answer["request_status"] for answer in answers] == [{"type": "complete"}] * 3
-    assert {row["id"] for row in rows} == {row.id for row in small_world.records("row", id)}
-    assert all(row["parent"] == {"type": "data_source_id", "data_source_id": id} for row in rows)
+    assert {row["id"] for row in rows} == {row.id for row in small_world.records("row", wanted)}
+    assert all(row["parent"] == {"type": "data_source_id", "data_source_id": wanted} for row in rows)
     created = [row["created_time"] for row in rows]
     assert created == sorted(created)
 
 
 def test_a_query_filters_and_sorts_by_time(notion, small_world):
-    id = small_world.ids("data_source")[0]
-    path = f"/data_sources/{id}/query"
+    path = f"/data_sources/{small_world.ids('data_source')[0]}/query"
     times = sorted(notion.post(path, json={}).json()["results"], key=lambda row: row["last_edited_time"])
     times = [row["last_edited_time"] for row in times]
     middle = times[3]
@@ -173,7 +172,7 @@ def test_a_query_that_hits_the_row_cap_says_that_it_is_incomplete(start, small_w
 def test_every_answer_has_a_request_id_of_its_own(notion):
     answers = [notion.get("/users"), notion.get("/nothing"), httpx.get(notion.base_url.join("users"))]
     ids = [answer.headers["x-notion-request-id"] for answer in answers]
-    assert len({uuid.UUID(id) for id in ids}) == 3
+    assert len({uuid.UUID(each) for each in ids}) == 3
 
 
 # --- bad requests

@@ -9,7 +9,7 @@ from collections import deque
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from simulator import (
@@ -69,6 +69,14 @@ def test_retry_after_is_exact(policy, start, gaps):
         earlier = now + verdict.retry_after - max(1e-6, 1e-9 * now)
         if earlier > now:
             assert not copy.deepcopy(policy).admit(earlier).allowed
+
+
+@given(st.floats(0, 1), st.floats(1, 100))
+@example(0.26, 3.4)
+def test_the_wait_reaches_the_moment_in_floating_point(now, moment):
+    verdict = Verdict.at(moment, now)
+    assert verdict.allowed == (now >= moment)
+    assert now + verdict.retry_after >= moment
 
 
 @given(rate_policies.filter(lambda policy: not isinstance(policy, Penalty)), starts, gaps, gaps)

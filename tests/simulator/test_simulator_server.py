@@ -101,9 +101,12 @@ def test_small_packets_are_sent_at_once():
 
 
 SERVE = """
+import signal
 from simulator import Simulator
+def handlers(): return [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+before = handlers()
 Simulator("none").serve(lambda url: print(url, flush=True))
-print("bye", flush=True)
+print("the handlers are", "as before" if handlers() == before else "changed", flush=True)
 """
 
 
@@ -116,7 +119,7 @@ def test_served_in_the_foreground_it_ends_quietly_at_a_signal(number):
         assert httpx.get(url + "/_stats").json()["requests"] == 0
         os.kill(process.pid, number)
         rest, errors = process.communicate(timeout=30)
-    assert (process.returncode, rest, errors) == (0, "bye\n", "")
+    assert (process.returncode, rest, errors) == (0, "the handlers are as before\n", "")
 
 
 def test_served_in_a_thread_it_ends_when_it_is_stopped():
