@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flows.cli import demo, evidence, limiter, presets, simulator, sync, ui
+from flows.cli import db, demo, evidence, limiter, presets, simulator, sync, ui
 from flows.cli.output import Exit, emit, epilog, say
 
 app = typer.Typer(
@@ -74,6 +74,7 @@ app.command(
 for name, group in (
     ("limiter", limiter.app),
     ("evidence", evidence.app),
+    ("db", db.app),
     ("presets", presets.app),
 ):
     app.add_typer(group, name=name)

@@ -33,6 +33,7 @@ def list_evidence(
     stream: Stream = None,
     tenant: Tenant = None,
     partition: Partition = None,
+    limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="Only the newest; all by default.")] = None,
     as_json: Json = False,
 ) -> None:
     """List all versions of all records.
@@ -40,11 +41,9 @@ def list_evidence(
     Oldest first, without their content.
     """
     with friendly(as_json), for_reading() as store:
-        found = [
-            version
-            for version in store.evidence.versions(source=source, stream=stream, tenant=tenant)
-            if partition in (None, version.collection.partition)
-        ]
+        found = list(
+            store.evidence.versions(source=source, stream=stream, tenant=tenant, partition=partition, limit=limit)
+        )
         if not found:
             say(f"There is no such evidence (database {store.url}).")
         emit([version.summary for version in found], as_json=as_json, table=lambda: _overview(found))
@@ -80,7 +79,7 @@ def show(
         if chosen is None:
             known = ", ".join(str(v.version) for v in versions)
             fail(f"{versions[0].external_id} has no version {version}; it has {known}.", Exit.USAGE)
-        text = chosen.text or ""
+        text = store.evidence.text(chosen)
         sha256 = hashlib.sha256(text.encode()).hexdigest()
         shown = {**chosen.summary, "verified": sha256 == chosen.sha256, "content": _content(text)}
         if raw:
@@ -100,9 +99,9 @@ def show(
 def _of_one_record(
     store: Store, source: str, stream: str, wanted: str, tenant: str | None, partition: str | None
 ) -> list[EvidenceVersion]:
-    """All versions of the one record that is meant, with their content."""
-    everything = list(store.evidence.versions(source=source, stream=stream, tenant=tenant))
-    found = [v for v in everything if partition in (None, v.collection.partition) and v.external_id.startswith(wanted)]
+    """All versions of the one record that is meant."""
+    everything = store.evidence.versions(source=source, stream=stream, tenant=tenant, partition=partition)
+    found = [v for v in everything if v.external_id.startswith(wanted)]
     exact = [v for v in found if v.external_id == wanted]
     records = {(v.collection, v.external_id) for v in exact or found}
     if not records:
@@ -121,11 +120,7 @@ def _of_one_record(
             f"{wanted!r} may be {', '.join(meant[:5])}{more}. Give more of the id, --tenant or --partition.",
             Exit.USAGE,
         )
-    [(collection, external_id)] = records
-    versions = store.evidence.versions(
-        source=source, stream=stream, tenant=collection.tenant, external_id=external_id, with_text=True
-    )
-    return [v for v in versions if v.collection == collection]
+    return [v for v in found if (v.collection, v.external_id) in records]
 
 
 def _told(collection: Collection, external_id: str) -> str:

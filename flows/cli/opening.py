@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,8 +28,7 @@ def for_reading() -> Iterator[Store]:
 def _is_missing(url: str) -> bool:
     if url.partition(":")[0] == "memory":
         return False
-    from state.engine import parse_url
+    from state.engine import file_of, parse_url
 
-    parsed = parse_url(url)
-    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:")
-    return is_file and not Path(str(parsed.database)).exists()
+    file = file_of(parse_url(url))
+    return file is not None and not file.exists()

@@ -3,6 +3,8 @@ import sqlite3
 
 import pytest
 
+from state.schema import HEAD
+
 READING = [
     ("limiter", "list"),
     ("limiter", "history", "notion"),
@@ -10,10 +12,10 @@ READING = [
     ("evidence", "list"),
     ("evidence", "show", "notion", "users", "ada-1"),
 ]
-ALL = [*READING, ("limiter", "reset", "notion", "--yes")]
+WRITING = [("limiter", "reset", "notion", "--yes"), ("db", "upgrade")]
 
 
-@pytest.mark.parametrize("command", ALL, ids=" ".join)
+@pytest.mark.parametrize("command", [*READING, *WRITING, ("db", "current")], ids=" ".join)
 def test_a_file_that_is_no_database_is_named_and_left_alone(aimd, database, command):
     database.parent.mkdir()
     database.write_bytes(b"This is not a database. " * 100)
@@ -24,7 +26,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(aimd, database, comm
     assert database.read_bytes() == before
 
 
-@pytest.mark.parametrize("command", ALL, ids=" ".join)
+@pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
 def test_a_read_only_database_is_named_and_left_alone(aimd, learned, command):
     before = learned.read_bytes()
     os.chmod(learned, 0o400)
@@ -49,6 +51,40 @@ def test_an_address_that_is_no_database_is_a_sentence(aimd, monkeypatch, url, co
     refused = aimd(*command, "--json")
     assert refused.code == 2
     assert "AIMD_DATABASE_URL" in refused.json["error"]
+
+
+def test_current_looks_and_makes_nothing(aimd, database):
+    found = aimd("db", "current", "--json")
+    assert found.code == 0
+    assert found.json == {"url": f"sqlite:///{database}", "exists": False, "revision": None, "head": HEAD}
+    assert "There is no database" in found.err
+    assert not database.parent.exists()
+
+
+def test_upgrade_makes_the_database_and_says_what_it_did(aimd, database):
+    made = aimd("db", "upgrade", "--json")
+    assert made.code == 0
+    assert made.json == {"url": f"sqlite:///{database}", "exists": True, "revision": HEAD, "head": HEAD}
+    assert f"went from nothing to {HEAD}" in made.err
+    again = aimd("db", "upgrade")
+    assert "was up to date" in again.err
+    assert again.out.splitlines()[1].split() == [f"sqlite:///{database}", HEAD, HEAD]
+    assert aimd("db", "current", "--json").json == made.json
+
+
+def test_current_reads_what_cannot_be_written(aimd, learned):
+    os.chmod(learned, 0o400)
+    assert aimd("db", "current", "--json").json["revision"] == HEAD
+    assert aimd("db", "upgrade", "--json").code == 2
+
+
+def test_upgrade_leaves_what_is_newer(aimd, learned):
+    with sqlite3.connect(learned) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert aimd("db", "current", "--json").json["revision"] == "9999"
+    refused = aimd("db", "upgrade", "--json")
+    assert refused.code == 2
+    assert "newer than this program" in refused.json["error"]
 
 
 def test_a_schema_from_the_future_is_a_sentence(aimd, learned):

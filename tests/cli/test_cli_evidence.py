@@ -53,6 +53,11 @@ def test_a_pipe_gets_a_line_a_version(aimd, collected):
     assert [line.split()[4:6] for line in lines[1:]] == [["ada-1", "1"], ["adb-2", "1"], ["ada-1", "2"]]
 
 
+def test_list_is_cut_to_the_newest(aimd, collected):
+    listed = aimd("evidence", "list", "--limit", "2", "--json").json
+    assert [(row["external_id"], row["version"]) for row in listed] == [("ada-1", 2), ("row-1", 1)]
+
+
 def test_show_gives_the_newest_version_or_the_one_asked_for(aimd, collected):
     newest = aimd("evidence", "show", "notion", "users", "ada-1", "--json")
     assert newest.code == 0

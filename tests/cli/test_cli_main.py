@@ -34,6 +34,8 @@ def test_the_commands_are_those_of_the_design():
         "limiter export",
         "evidence list",
         "evidence show",
+        "db current",
+        "db upgrade",
         "presets list",
         "presets show",
     }
