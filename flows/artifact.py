@@ -19,7 +19,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 _SPARKS_SHOWN = 16
 _HOUR = 3600.0
 _HEADER = """\
-| Time (UTC) | Event | Requests/s | Status | Retry-After | Cooldown until (UTC) | Flow run |
+| Time (UTC) | Event | Requests/s | Status | Retry-After | Held until | Run |
 |---|---|---|---|---|---|---|
 """
 
@@ -135,6 +135,7 @@ def publish_limiter(store: Store, bucket: Bucket, config: ApiRateConfig) -> None
             {run: address for run, address in addresses.items() if address},
             total=store.history_length(bucket),
         ),
+        _sync=True,  # type: ignore[call-arg]  # Prefect's own switch: in an async flow it would return a coroutine
     )
 
 

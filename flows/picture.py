@@ -20,7 +20,7 @@ from state.records import HistoryEvent
 Point = tuple[float, float]
 """Epoch seconds and requests per second."""
 
-COLUMNS = WIDTH - 210
+COLUMNS = WIDTH - 220
 """Pixels of the plot, about. What falls into one of them cannot be told apart."""
 SHORTEST = 10.0
 """Seconds; a shorter history is shown in a span of this length."""
@@ -33,7 +33,7 @@ _DAY = 86_400
 _TIME_STEPS = (
     *(1, 2, 5, 10, 15, 30),
     *(60 * n for n in (1, 2, 5, 10, 15, 30)),
-    *(3600 * n for n in (1, 2, 3, 6, 12)),
+    *(3600 * n for n in (1, 2, 3, 4, 6, 12)),
     *(_DAY * n for n in (1, 2, 5, 10, 30, 90, 365, 3650, 36_500)),
 )
 _LAST_TIME = 253_402_300_799.0  # 9999-12-31T23:59:59Z, where the calendar ends
@@ -194,7 +194,7 @@ def _marks(events: Sequence[HistoryEvent], pixel: float) -> list[dict[str, Any]]
 
 
 def _time_ticks(start: float, end: float) -> Iterator[tuple[float, str]]:
-    step = next((s for s in _TIME_STEPS if (end - start) / s <= 8), _TIME_STEPS[-1])
+    step = next((s for s in _TIME_STEPS if (end - start) / s <= 6), _TIME_STEPS[-1])
     for n in range(ceil(start / step), floor(end / step) + 1):
         at = utc(n * step)
         if step >= 30 * _DAY:

@@ -13,17 +13,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-WIDTH, HEIGHT = 880, 340
-"""Pixels; the UI scales the picture down where the page is narrower."""
+WIDTH, HEIGHT = 720, 320
+"""Pixels. Prefect's page has 600 to 750 for it and scales down what is wider, its letters too."""
 _MARGIN = 20
-_NAME_ROOM = 17
+_NAME_ROOM = 18
 """Pixels from one name to the next."""
-_LONGEST_TITLE = 84
+_LONGEST_TITLE = 68
 
 # pygal numbers the series as they are added: cooldown, documented, ceiling, rate, held, backoff.
 _SHAPES = """
-text{font:12px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
-.title{font-size:15px;font-weight:600}.name{font-weight:600}
+text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
+.title{font-size:16px;font-weight:600}.name{font-weight:600}
 .keys,.axis.y text{text-anchor:end}.axis.x text{text-anchor:middle}
 path{fill:none}circle{stroke-width:1.5}
 .serie-0 path{fill-opacity:.22}.key-cooldown{fill-opacity:.6}
@@ -91,13 +91,13 @@ def canvas(**options: Any) -> Any:
     from pygal.style import Style
 
     return pygal.XY(
-        style=Style(label_font_size=12),
+        style=Style(label_font_size=13),
         width=WIDTH,
         height=HEIGHT,
         explicit_size=True,
         margin=_MARGIN,
         margin_top=70,
-        margin_right=150,
+        margin_right=160,
         css=[],
         js=[],
         no_prefix=True,

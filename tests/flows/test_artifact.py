@@ -265,5 +265,6 @@ def test_what_is_published_is_the_page_of_the_store(monkeypatch):
         "key": "limiter-acme-default-default",
         "description": headline(state, store.history(bucket), now),
         "markdown": limiter_markdown(bucket, CONFIG, state, store.history(bucket), now),
+        "_sync": True,
     }
     assert "1 backoff in the last hour" in given["description"]
