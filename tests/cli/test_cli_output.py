@@ -65,6 +65,13 @@ def test_json_escapes_what_the_encoding_of_stdout_lacks(aimd_process, database):
     assert "Traceback" not in err
 
 
+def test_a_table_escapes_what_the_encoding_of_stdout_lacks(aimd_process, collected):
+    environment = {"PYTHONIOENCODING": "ascii"}
+    out, err = aimd_process("evidence", "show", "notion", "users", "adb-2", env=environment).communicate()
+    assert r"Zo\xeb" in out
+    assert err == ""
+
+
 def test_a_table_in_a_pipe_is_plain_and_aligned(capsys):
     render(Group(table(("name", "rate"), [("a", 1.5), ("longer", 12), ("none", None)], title="Rates"), "The end"))
     assert capsys.readouterr().out.splitlines() == [

@@ -13,7 +13,8 @@ def test_a_server_that_prefect_is_set_to_use_is_named_and_none_is_started(aimd_p
     assert "none was started" in err
 
 
-def test_a_home_that_is_not_there_is_a_sentence(aimd):
+def test_a_home_that_is_not_there_is_a_sentence(aimd, monkeypatch):
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # a home that is asked for comes first
     refused = aimd("ui", "--home", "nowhere", "--json")
     assert refused.code == 2
     assert "There is no Prefect home nowhere" in refused.json["error"]
