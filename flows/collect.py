@@ -20,8 +20,11 @@ from flows.sources import Task
 from limiter import AimdClient, TryLater, VendorError
 from state.canonical import body
 from state.errors import StateError
-from state.records import Counts, Cursor, Listing, Provenance
+from state.records import Collection, Counts, Cursor, Listing, Provenance
 from state.store import Store
+
+_met: dict[Collection, tuple[float, set[str]]] = {}
+"""What each listing has met of page cursors in this process, by when it began: a circle may be longer than a task."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +68,14 @@ def collect(
         What came. A vendor that refuses, answers nonsense or cannot be reached is a `problem` of it, never an empty
         listing; so is a database that fails.
     """
-    chunk = Chunk()
+    chunk, before = Chunk(), _sent(client)
     try:
         for chunk in _pages(client, store, task, wanted, provenance, sleep):
             if listener is not None:
                 listener.page(task.stream.name, chunk, client.limiter.snapshot()["current_rate"])
     except (CollectError, VendorError, httpx.HTTPError, StateError) as error:
         chunk = replace(chunk, problem=_problem(task, error), complete=False)
-    tally = client.limiter.tally
-    return replace(chunk, sent=Sent(tally.requests, tally.throttled, tally.waited))
+    return replace(chunk, sent=_sent(client) - before)
 
 
 def _pages(
@@ -86,12 +88,16 @@ def _pages(
 ) -> Iterator[Chunk]:
     """Store page after page; gives what came so far after each."""
     evidence, stream, collection = store.evidence, task.stream, task.collection
-    cursor = evidence.cursor(collection)
-    full = wanted.full and cursor.completed_at < wanted.since
-    cursor = evidence.begin_listing(collection, full=full or not stream.watermark or cursor.watermark is None)
+    known = evidence.cursor(collection)
+    listed = wanted.since <= known.completed_at <= evidence.now()  # by this run; a clock that was ahead lists again
+    full = wanted.full and not listed
+    cursor = evidence.begin_listing(collection, full=full or not stream.watermark or known.watermark is None)
+    listing = _in_progress(cursor)
+    # Begun by an earlier run: what was edited since may lie on pages that have gone by, so another listing follows.
+    old = listing.began_at < wanted.since
+    if old and not listing.pages:
+        cursor, old = evidence.restart_listing(collection, listing), False
     counts = Counts()
-    seen: list[str] = []
-    restarted = False
     for _ in range(wanted.pages):
         sleep(0.0)  # where a sync that is stopped ends between two pages
         listing = _in_progress(cursor)
@@ -99,30 +105,33 @@ def _pages(
         try:
             page = fetch_page(client, task, page_request(stream, task.request, listing, floor), sleep=sleep)
         except CursorExpired:
-            if restarted or listing.page_cursor is None:
+            if listing.page_cursor is None:
                 raise
-            restarted = True
             cursor = evidence.restart_listing(collection, listing)
+            if not old:  # a cursor of this very run: if that ends too soon, so will the next
+                raise
+            old = False
             continue
-        step = advance(stream, listing, page, floor, seen)
-        seen += [listing.page_cursor] if listing.page_cursor else []
-        ends = step.ends and not page.cut
+        step = advance(stream, listing, page, floor, _met_before(collection, listing))
         new, cursor = evidence.commit_page(
             collection,
             [body(key, record) for key, record in page.records],
             provenance,
             before=listing,
-            after=step.listing,
-            ends=ends,
-            buries=ends and listing.full and stream.exhaustive,
+            after=Listing(evidence.now(), listing.full) if step.broken else step.listing,
+            ends=step.ends,
+            # What an old listing did not meet may have moved to a page that had gone by; where another full one
+            # follows, that one tells.
+            buries=step.ends and listing.full and stream.exhaustive and (not old or bool(stream.watermark)),
         )
         counts += new
-        if page.cut:
-            evidence.restart_listing(collection, step.listing)
-            raise _cut(task, page.cut, step.listing)
-        again = ends and bool(stream.watermark) and listing.began_at < wanted.since
-        yield Chunk(counts, complete=ends and not again, listed=step.listing.records, expected=cursor.expected)
-        if ends:
+        yield Chunk(counts, complete=step.ends and not old, listed=step.listing.records, expected=cursor.expected)
+        if step.broken:
+            raise ListingCut(
+                f"{task.source.title} listed only {step.listing.records:,} records of {stream.name} and not all: "
+                f"{step.broken}"
+            )
+        if step.ends:
             return
 
 
@@ -131,11 +140,19 @@ def _in_progress(cursor: Cursor) -> Listing:
     return cursor.listing
 
 
-def _cut(task: Task, reason: str, listing: Listing) -> ListingCut:
-    return ListingCut(
-        f"{task.source.title} ended the listing of {task.stream.name} after {listing.records:,} records, before its "
-        f"end ({reason})"
-    )
+def _met_before(collection: Collection, listing: Listing) -> set[str]:
+    """The page cursors that a listing has met, with the one it has come to."""
+    began_at, met = _met.get(collection, (0.0, set()))
+    if began_at != listing.began_at or listing.page_cursor is None:
+        _met[collection] = listing.began_at, (met := set())
+    if listing.page_cursor is not None:
+        met.add(listing.page_cursor)
+    return met
+
+
+def _sent(client: AimdClient) -> Sent:
+    tally = client.limiter.tally
+    return Sent(tally.requests, tally.throttled, tally.waited)
 
 
 def _problem(task: Task, error: Exception) -> Problem:
@@ -147,4 +164,6 @@ def _problem(task: Task, error: Exception) -> Problem:
         return Problem(
             f"{task.source.title} could not be reached for {task.stream.name} ({said}). {kept}; run again to go on."
         )
+    if isinstance(error, CursorExpired | ListingCut):
+        return Problem(f"{error}. {kept}; the next run lists it from the beginning.")
     return Problem(f"{error}. {kept}, the cursor stays where it was; run again to go on.")

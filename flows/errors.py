@@ -3,8 +3,9 @@
     CollectError              the stream is reported as not complete, the others go on; its cursor stays
     |-- BadPage               a fault: tried again, then given up; the next run starts at the same page
     |-- Refused               the vendor says no to this credential or request; someone must act
-    |-- ListingCut            the vendor ended the listing before its end; what came is kept
-    `-- RepeatedCursor        the vendor's paging goes in circles
+    |   `-- CursorExpired     it no longer knows the page cursor; the listing begins anew
+    `-- ListingCut            the vendor ended the listing before its end, or its paging goes in circles; what came is
+                              kept, the listing begins anew
 
 Configuration errors (an unknown source or stream, a missing token) are `limiter.ConfigurationError`s: nothing was sent.
 """
@@ -39,11 +40,7 @@ class CursorExpired(Refused):
 
 
 class ListingCut(CollectError):
-    """The vendor ended the listing early and said so."""
-
-
-class RepeatedCursor(CollectError):
-    """A page pointed to a page that came before."""
+    """The vendor ended the listing early and said so, or a page pointed to a page that came before."""
 
 
 class UnknownName(ConfigurationError):

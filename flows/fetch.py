@@ -40,13 +40,15 @@ def fetch_page(
         Refused: The vendor said no.
         httpx.HTTPError: As `limiter.exchange.exchange`.
     """
-    began = monotonic()
+    began: float | None = None
     tries = 0
     while True:
         tries += 1
         try:
             return _try(client, task, request)
         except BadPage as error:
+            # Only from the first fault on: the try before it may have waited for a cooldown as long as any.
+            began = monotonic() if began is None else began
             if not (task.stream.safe and may_try_again(tries, monotonic() - began)):
                 title = task.source.title
                 raise BadPage(
@@ -74,8 +76,10 @@ def _try(client: AimdClient, task: Task, request: PageRequest) -> Page:
         raise _refused(task, response)
     try:
         answer = response.json()
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise BadPage("it is not JSON") from error
+    except RecursionError as error:
+        raise BadPage("it is nested too deeply") from error
     return read_page(task.stream, answer)
 
 
@@ -87,7 +91,8 @@ def _refused(task: Task, response: httpx.Response) -> Refused:
         return Refused(f"{title} does not accept the token (401): it is wrong or was revoked", status=status)
     said = _vendors_words(response)
     said = f": {said}" if said else ""
-    return Refused(f"{title} refused to list {task.stream.name} ({status}{said})", status=status)
+    did = "failed" if status >= 500 else "refused"
+    return Refused(f"{title} {did} to list {task.stream.name} ({status}{said})", status=status)
 
 
 def _vendors_words(response: httpx.Response) -> str:

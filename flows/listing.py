@@ -2,19 +2,25 @@
 
 A listing is full, or takes only what is newer than the watermark. It ends complete with the last page; one that is
 sorted newest first ends at the first page that reaches back to what is known.
+
+The watermark must never pass something that was not collected, so a vendor's times are believed only as far as they
+can be right: none from after the listing began, none if a record has no time at all, no order that a page belies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flows.errors import BadPage, RepeatedCursor
+from flows.errors import BadPage
 from flows.paginators import PageRequest
 from flows.stream import Record, Stream
 from state.records import Listing
+
+UNDATED = ""
+"""The candidate of a listing that met a record without a time: no watermark is adopted, so nothing is passed by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +29,13 @@ class Page:
 
     Attributes:
         records: Its records by their ids, in order, without what changes with each answer.
-        times: Their watermark fields, epoch-comparable; empty for a stream without one.
+        times: Their watermark fields, in order; None where a record has no time in it; empty for a stream without one.
         next_cursor: Where the next page is; None on the last.
         cut: Why the vendor ended the listing before its end; `""` if it did not.
     """
 
     records: tuple[tuple[str, Record], ...]
-    times: tuple[datetime, ...]
+    times: tuple[datetime | None, ...]
     next_cursor: str | None
     cut: str = ""
 
@@ -41,10 +47,12 @@ class Step:
     Attributes:
         listing: With the page.
         ends: It is complete.
+        broken: Why it is not and yet cannot go on; `""` if it can.
     """
 
     listing: Listing
     ends: bool
+    broken: str = ""
 
 
 def page_request(stream: Stream, first: PageRequest, listing: Listing, floor: datetime | None) -> PageRequest:
@@ -83,10 +91,15 @@ def floor_of(stream: Stream, watermark: str | None, full: bool) -> datetime | No
     """From when on records are wanted; None for all of them."""
     if full or watermark is None or not stream.watermark:
         return None
-    return as_time(watermark) - timedelta(seconds=stream.overlap)
+    try:
+        return as_time(watermark) - timedelta(seconds=stream.overlap)
+    except (ValueError, OverflowError):  # a row that somebody edited
+        return None
 
 
-def advance(stream: Stream, listing: Listing, page: Page, floor: datetime | None, seen: Sequence[str] = ()) -> Step:
+def advance(
+    stream: Stream, listing: Listing, page: Page, floor: datetime | None, seen: Collection[str] = frozenset()
+) -> Step:
     """Put a page behind a listing.
 
     Args:
@@ -95,13 +108,7 @@ def advance(stream: Stream, listing: Listing, page: Page, floor: datetime | None
         page: What came.
         floor: See `floor_of`.
         seen: Page cursors that were met before.
-
-    Raises:
-        RepeatedCursor: The page points to itself or to one before.
     """
-    if page.next_cursor is not None and (page.next_cursor == listing.page_cursor or page.next_cursor in seen):
-        raise RepeatedCursor(f"page {listing.pages + 1} points to a page that came before")
-    known = stream.order == "newest first" and floor is not None and bool(page.times) and page.times[-1] < floor
     after = replace(
         listing,
         page_cursor=page.next_cursor,
@@ -109,13 +116,24 @@ def advance(stream: Stream, listing: Listing, page: Page, floor: datetime | None
         pages=listing.pages + 1,
         records=listing.records + len(page.records),
     )
-    return Step(after, ends=known or page.next_cursor is None)
+    if stream.order == "newest first" and floor is not None and _reaches_back(page.times, floor):
+        return Step(after, ends=True)
+    if page.cut:
+        return Step(after, ends=False, broken=f"the vendor ended it early ({page.cut})")
+    if page.next_cursor is not None and (page.next_cursor == listing.page_cursor or page.next_cursor in seen):
+        return Step(after, ends=False, broken=f"page {after.pages} points to a page that came before")
+    return Step(after, ends=page.next_cursor is None)
 
 
 def as_time(text: str) -> datetime:
-    """An ISO 8601 time; without an offset it is UTC. `ValueError` if it is none."""
+    """An ISO 8601 time, in UTC; without an offset it is UTC.
+
+    Raises:
+        ValueError: It is none.
+        OverflowError: It lies outside of what a calendar has.
+    """
     moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def as_text(moment: datetime) -> str:
@@ -123,15 +141,27 @@ def as_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _reaches_back(times: tuple[datetime | None, ...], floor: datetime) -> bool:
+    """Whether what follows a page is older than `floor`. A page that is not sorted says nothing of what follows."""
+    dated = [time for time in times if time is not None]
+    return bool(dated) and len(dated) == len(times) and dated == sorted(dated, reverse=True) and dated[-1] < floor
+
+
 def _candidate(stream: Stream, listing: Listing, page: Page) -> str | None:
     """The watermark to adopt at the end: never beyond what the listing is sure to have met.
 
-    Newest first, that is what its first page shows: something edited later moves to a page that has gone by.
+    Newest first, that is what its first page shows: something edited later moves to a page that has gone by. A time
+    from after the listing began is an edit made meanwhile, which the next listing meets again, or plainly wrong.
     """
-    if not page.times or (stream.order == "newest first" and listing.pages):
+    if listing.candidate == UNDATED or None in page.times:
+        return UNDATED
+    if listing.candidate is not None and stream.order == "newest first":
         return listing.candidate
-    newest = max(page.times)
-    return as_text(newest if listing.candidate is None else max(newest, as_time(listing.candidate)))
+    began = datetime.fromtimestamp(listing.began_at, UTC)
+    times = [time for time in page.times if time is not None and time <= began]
+    if listing.candidate is not None:
+        times.append(as_time(listing.candidate))
+    return as_text(max(times)) if times else None
 
 
 def _key(stream: Stream, record: Any) -> str:
@@ -141,8 +171,8 @@ def _key(stream: Stream, record: Any) -> str:
     return str(key)
 
 
-def _time(stream: Stream, record: Mapping[str, Any]) -> datetime:
+def _time(stream: Stream, record: Mapping[str, Any]) -> datetime | None:
     try:
         return as_time(record[stream.watermark])
-    except (KeyError, TypeError, ValueError):
-        raise BadPage(f"a record has no time in {stream.watermark!r}") from None
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None

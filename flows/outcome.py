@@ -39,6 +39,9 @@ class Sent:
     def __add__(self, other: Sent) -> Sent:
         return Sent(self.requests + other.requests, self.throttled + other.throttled, self.waited + other.waited)
 
+    def __sub__(self, other: Sent) -> Sent:
+        return Sent(self.requests - other.requests, self.throttled - other.throttled, self.waited - other.waited)
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:

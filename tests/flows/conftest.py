@@ -1,0 +1,146 @@
+"""Collecting as the sync flow does, but for Prefect: a real store, a vendor on a real socket, and time that is free."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+
+from flows.collect import Wanted, collect
+from flows.credentials import Credential
+from flows.outcome import Chunk
+from flows.sources import plan, source_named
+from limiter import make_client_for
+from limiter.testing import FakeClock
+from simulator import Simulator, World
+from state.memory import MemoryStore
+from state.records import Provenance
+
+TOKEN = "secret_simulator"
+
+
+class Collector:
+    """What a sync does with one stream, chunk by chunk.
+
+    The limiter's clock moves only when somebody waits, so nothing waits; the vendor is as real as it was given.
+    """
+
+    def __init__(self, clock, store, *, base_url, source=None, **client):
+        self.clock, self.store, self.base_url = clock, store, base_url
+        self.source = source or source_named("notion")
+        self.client = client
+        self.run = 0
+
+    def task(self, stream, tenant="default", params=None):
+        [task] = plan(self.source, [stream], tenant, params)
+        return task
+
+    def chunk(
+        self, stream, *, since=None, full=False, pages=20, tenant="default", params=None, token=TOKEN, listener=None
+    ) -> Chunk:
+        """One task of a sync that began at `since`, by default now."""
+        since = self.store.evidence.now() if since is None else since
+        credential = Credential(token, "the test")
+        options = {"headers": credential.headers, "base_url": self.base_url, "sleep": self.clock.sleep, **self.client}
+        with make_client_for("notion", tenant=tenant, store=self.store, **options) as client:
+            provenance = Provenance(self.base_url, credential.fingerprint, f"run-{self.run}")
+            return collect(
+                client,
+                self.store,
+                self.task(stream, tenant, params),
+                Wanted(full, pages, since),
+                provenance,
+                listener=listener,
+                sleep=self.clock.sleep,
+            )
+
+    def sync(self, stream, **wanted) -> Chunk:
+        """All tasks of a sync, added up. One that does not end is a failure."""
+        self.clock.now += 1
+        self.run += 1
+        since = self.store.evidence.now()
+        total = Chunk()
+        for _ in range(300):
+            chunk = self.chunk(stream, since=since, **wanted)
+            total = replace(chunk, counts=total.counts + chunk.counts, sent=total.sent + chunk.sent)
+            if not chunk.more:
+                return total
+        pytest.fail("the sync does not end")
+
+    def cursor(self, stream, tenant="default", params=None):
+        return self.store.evidence.cursor(self.task(stream, tenant, params).collection)
+
+    def versions(self, stream, tenant="default"):
+        return list(self.store.evidence.versions(stream=stream, tenant=tenant, with_text=True))
+
+    def current(self, stream, tenant="default"):
+        """The newest version of each thing, by id; None for what has a tombstone."""
+        return {version.external_id: json.loads(version.text) for version in self.versions(stream, tenant)}
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(clock) -> MemoryStore:
+    return MemoryStore(clock=clock)
+
+
+@pytest.fixture
+def start_vendor() -> Iterator[Callable[..., Simulator]]:
+    """Start simulators that answer at once; they stop when the test ends."""
+    with ExitStack() as stack:
+
+        def start(policy="none", world=None, **options) -> Simulator:
+            return stack.enter_context(Simulator(policy, world, **{"latency": (0, 0), **options}))
+
+        yield start
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=3, users=230, pages=250, data_sources=2, rows=120)
+
+
+@pytest.fixture
+def vendor(start_vendor, world) -> Simulator:
+    return start_vendor(world=world)
+
+
+@pytest.fixture
+def collector(clock, store, vendor) -> Collector:
+    return Collector(clock, store, base_url=vendor.base_url)
+
+
+@pytest.fixture
+def collector_of(clock, store) -> Callable[..., Collector]:
+    """A collector of another vendor: an address, or a transport."""
+
+    def make(base_url="https://api.notion.test/v1", **client) -> Collector:
+        return Collector(clock, store, base_url=base_url, **client)
+
+    return make
+
+
+@pytest.fixture
+def in_threads() -> Callable[..., list]:
+    """Run functions at the same time; gives their results in order."""
+
+    def run(*functions):
+        results = [None] * len(functions)
+
+        def call(index):
+            results[index] = functions[index]()
+
+        threads = [threading.Thread(target=call, args=(index,)) for index in range(len(functions))]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        return results
+
+    return run

@@ -1,0 +1,254 @@
+"""Collecting from a real HTTP vendor into a real store: what is added, what is not, and what it takes."""
+
+import json
+
+import pytest
+
+from flows.progress import Listener
+from limiter.testing import FakeClock
+from state import open_store
+from state.records import Counts
+
+TOKEN = "secret_simulator"
+
+
+def test_a_first_sync_stores_everything_once(collector, world, vendor):
+    came = collector.sync("users")
+    assert came.complete
+    assert came.counts == Counts(records=230, new=230, pages=3)
+    assert (came.listed, came.expected) == (230, 230)
+    assert sorted(collector.current("users")) == sorted(world.ids("user"))
+    assert (came.sent.requests, vendor.stats()["requests"]) == (3, 3)
+
+
+def test_a_second_sync_of_unchanged_data_adds_no_version(collector):
+    collector.sync("users")
+    before = collector.versions("users")
+    again = collector.sync("users")
+    assert again.complete
+    assert again.counts == Counts(records=230, unchanged=230, pages=3)
+    assert collector.versions("users") == before
+
+
+def test_an_edit_adds_a_version_and_keeps_the_old_one(collector, world, clock):
+    collector.sync("pages")
+    edited = world.ids("page")[7]
+    clock.now += 3600
+    title = world.edit(edited, clock()).title
+    again = collector.sync("pages")
+    assert (again.counts.new, again.counts.changed) == (0, 1)
+    first, second = [version for version in collector.versions("pages") if version.external_id == edited]
+    assert (first.version, second.version) == (1, 2)
+    assert title not in first.text
+    assert title in second.text
+
+
+def test_an_incremental_listing_stops_at_what_is_known(collector, world, vendor, clock):
+    """250 pages and 240 rows, which a search calls pages too, on five pages of answers; only the first is needed."""
+    assert collector.sync("pages").counts.pages == 5
+    before = vendor.stats()["requests"]
+    clock.now += 3600
+    world.add_page("New", now=clock())
+    again = collector.sync("pages")
+    assert again.complete
+    assert (again.counts.new, again.counts.pages) == (1, 1)
+    assert vendor.stats()["requests"] == before + 1
+
+
+def test_an_edit_in_the_minute_of_the_watermark_is_met(collector, world, clock):
+    """Notion rounds its times down to the minute, so an edit after the listing may carry the time of one before it."""
+    clock.now += 60 - clock.now % 60 + 5
+    first, second = world.ids("page")[:2]
+    world.edit(first, clock())
+    collector.sync("pages")
+    clock.now += 10
+    title = world.edit(second, clock()).title
+    assert collector.sync("pages").counts.changed == 1
+    assert title in json.dumps(collector.current("pages")[second])
+
+
+def test_a_user_who_is_gone_gets_a_tombstone(collector, world):
+    collector.sync("users")
+    gone = world.ids("user")[100]
+    world.remove(gone)
+    again = collector.sync("users")
+    assert (again.counts.records, again.counts.deleted) == (229, 1)
+    assert collector.current("users")[gone] is None
+    assert sum(each is None for each in collector.current("users").values()) == 1
+    assert collector.sync("users").counts.deleted == 0, "a tombstone is set once"
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_page_that_a_search_does_not_show_is_not_gone(collector, world, full):
+    collector.sync("pages")
+    hidden = world.ids("page")[3]
+    world.remove(hidden)
+    again = collector.sync("pages", full=full)
+    assert again.complete
+    assert again.counts.deleted == 0
+    assert collector.current("pages")[hidden] is not None
+
+
+class TestRows:
+    @pytest.fixture
+    def sources(self, world):
+        return world.ids("data_source")
+
+    def test_of_one_data_source(self, collector, world, sources):
+        came = collector.sync("rows", params={"data_source": sources[0].replace("-", "").upper()})
+        assert came.counts == Counts(records=120, new=120, pages=2)
+        wanted = {row.id for row in world.records("row", sources[0])}
+        assert set(collector.current("rows")) == wanted
+        assert {version.collection.partition for version in collector.versions("rows")} == {
+            json.dumps({"data_source": sources[0]}, separators=(",", ":"))
+        }
+
+    def test_a_later_sync_asks_only_for_what_is_new(self, collector, world, sources, clock):
+        params = {"data_source": sources[0]}
+        collector.sync("rows", params=params)
+        clock.now += 3600
+        edited = world.records("row", sources[0])[5].id
+        world.edit(edited, clock())
+        new = world.add_row(sources[0], now=clock())
+        again = collector.sync("rows", params=params)
+        # And the newest of the first listing once more, since the vendor's clock is coarse.
+        assert again.counts == Counts(records=3, new=1, changed=1, unchanged=1, pages=1)
+        assert {edited, new} <= set(collector.current("rows"))
+
+    def test_only_a_full_listing_buries_and_only_in_its_partition(self, collector, world, sources):
+        for source in sources:
+            collector.sync("rows", params={"data_source": source})
+        gone = world.records("row", sources[0])[5].id
+        world.remove(gone)
+        assert collector.sync("rows", params={"data_source": sources[0]}).counts.deleted == 0
+        assert collector.sync("rows", params={"data_source": sources[0]}, full=True).counts.deleted == 1
+        assert [key for key, record in collector.current("rows").items() if record is None] == [gone]
+        assert len(collector.current("rows")) == 240
+
+
+class TestFull:
+    def test_lists_everything_anew(self, collector):
+        collector.sync("pages")
+        again = collector.sync("pages", full=True)
+        assert again.counts == Counts(records=490, unchanged=490, pages=5)
+
+    def test_once_a_run_in_however_many_tasks(self, collector):
+        collector.sync("pages")
+        assert collector.sync("pages", full=True, pages=1).counts.pages == 5
+
+    def test_gives_up_a_listing_of_what_is_new(self, collector, world, clock):
+        collector.sync("pages")
+        clock.now += 3600
+        for page in world.ids("page")[:150]:
+            world.edit(page, clock())
+        assert collector.chunk("pages", pages=1).more
+        assert not collector.cursor("pages").listing.full
+        assert collector.sync("pages", full=True).counts.records == 490
+
+    def test_even_where_the_clock_was_ahead(self, collector, clock):
+        clock.now += 86_400
+        collector.sync("pages")
+        clock.now -= 86_400
+        assert collector.sync("pages", full=True).counts.records == 490
+
+
+class TestGoingOn:
+    def test_a_listing_goes_on_where_a_task_left_it(self, collector, vendor):
+        since = collector.clock()
+        chunks = [collector.chunk("pages", since=since, pages=2) for _ in range(3)]
+        assert [(chunk.counts.pages, chunk.listed) for chunk in chunks] == [(2, 200), (2, 400), (1, 490)]
+        assert [chunk.more for chunk in chunks] == [True, True, False]
+        assert vendor.stats()["requests"] == 5
+
+    def test_a_listing_of_an_earlier_run_is_followed_by_one_of_what_is_newer(self, collector, world, clock):
+        """What is edited between two runs moves to a page that has gone by."""
+        assert collector.chunk("pages", pages=2).more
+        clock.now += 3600
+        edited = world.ids("page")[30]
+        title = world.edit(edited, clock()).title
+        came = collector.sync("pages")
+        assert came.complete
+        assert title in json.dumps(collector.current("pages")[edited])
+        assert came.counts.pages == 3 + 1, "the rest, and the first page again"
+
+    def test_also_where_all_has_to_be_listed(self, collector, world, clock):
+        assert collector.chunk("users", pages=2).more
+        clock.now += 3600
+        changed, gone = world.ids("user")[:2]
+        name = world.edit(changed, clock()).title
+        world.remove(gone)
+        came = collector.sync("users")
+        assert came.complete
+        assert name in json.dumps(collector.current("users")[changed])
+        assert collector.current("users")[gone] is None
+
+    def test_a_listing_that_came_to_nothing_is_not_followed_by_another(self, collector, vendor):
+        assert collector.chunk("users", token="wrong").problem is not None
+        before = vendor.stats()["requests"]
+        assert collector.sync("users").counts.pages == 3
+        assert vendor.stats()["requests"] == before + 3
+
+    def test_a_clock_that_is_set_back_lists_nothing_for_ever(self, collector, clock):
+        since = collector.store.evidence.now()
+        clock.now -= 3600
+        chunks = [collector.chunk("pages", since=since)]
+        assert chunks[0].complete
+
+    def test_each_tenant_has_its_own(self, collector):
+        collector.sync("users", tenant="a")
+        assert collector.sync("users", tenant="b").counts.new == 230
+        assert len(collector.versions("users")) == 2 * 230 or len(collector.versions("users", "a")) == 230
+
+
+def test_counts_of_requests_are_of_this_call(clock, store, vendor, collector_of):
+    """A client that is used again has sent more than this."""
+    from flows.collect import Wanted, collect
+    from limiter import make_client_for
+    from state.records import Provenance
+
+    collector = collector_of(vendor.base_url)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    with make_client_for("notion", store=store, base_url=vendor.base_url, headers=headers, sleep=clock.sleep) as client:
+        wanted = Wanted(full=False, pages=2, since=clock())
+        sent = [
+            collect(client, store, collector.task("users"), wanted, Provenance("", "", ""), sleep=clock.sleep).sent
+            for _ in range(2)
+        ]
+    assert [each.requests for each in sent] == [2, 1]
+
+
+class TestListeners:
+    def test_hear_of_every_page(self, collector):
+        class Ear(Listener):
+            heard = []
+
+            def page(self, stream, chunk, rate):
+                self.heard.append((stream, chunk.listed, chunk.complete, rate > 0))
+
+        collector.chunk("users", listener=Ear())
+        assert Ear.heard == [
+            ("users", 100, False, True),
+            ("users", 200, False, True),
+            ("users", 230, True, True),
+        ]
+
+
+class TestWhereItCameFrom:
+    def test_stands_with_each_version(self, collector, vendor):
+        collector.sync("users")
+        version = collector.versions("users")[0]
+        assert version.provenance.base_url == vendor.base_url
+        assert version.provenance.run_id == "run-1"
+        assert len(version.provenance.credential) == 16
+
+    def test_the_token_is_nowhere_in_the_database(self, tmp_path, collector_of, vendor):
+        clock = FakeClock()
+        with open_store(f"sqlite:///{tmp_path / 'aimd.db'}", clock=clock) as store:
+            collector = collector_of(vendor.base_url)
+            collector.store, collector.clock = store, clock
+            assert collector.sync("users").counts.new == 230
+            assert collector.chunk("pages", token="secret_of_another").problem is not None
+            stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert b"user-" in stored
+        assert TOKEN.encode() not in stored
+        assert b"secret_of_another" not in stored
