@@ -1,9 +1,9 @@
 """Collecting as the sync flow does, but for Prefect: a real store, a vendor on a real socket, and time that is free."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -15,6 +15,7 @@ from flows.sources import plan, source_named
 from limiter import make_client_for
 from limiter.testing import FakeClock
 from simulator import Simulator, World
+from simulator.background import BackgroundServer
 from state.memory import MemoryStore
 from state.records import Provenance
 
@@ -72,10 +73,10 @@ class Collector:
     def cursor(self, stream, tenant="default", params=None):
         return self.store.evidence.cursor(self.task(stream, tenant, params).collection)
 
-    def versions(self, stream, tenant="default"):
+    def versions(self, stream, tenant=None):
         return list(self.store.evidence.versions(stream=stream, tenant=tenant, with_text=True))
 
-    def current(self, stream, tenant="default"):
+    def current(self, stream, tenant=None):
         """The newest version of each thing, by id; None for what has a tombstone."""
         return {version.external_id: json.loads(version.text) for version in self.versions(stream, tenant)}
 
@@ -90,20 +91,43 @@ def store(clock) -> MemoryStore:
     return MemoryStore(clock=clock)
 
 
+class Switchboard:
+    """A server on a real socket for all tests; each connects a vendor of its own. Starting one takes longer than most."""
+
+    def __init__(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        self.vendor = None
+        self.server = BackgroundServer(self._app, listener)
+
+    async def _app(self, scope, receive, send):
+        await self.vendor.app(scope, receive, send)
+
+
+@pytest.fixture(scope="session")
+def switchboard() -> Iterator[Switchboard]:
+    board = Switchboard()
+    board.server.start()
+    yield board
+    board.server.request_stop()
+    board.server.join(10)
+
+
 @pytest.fixture
-def start_vendor() -> Iterator[Callable[..., Simulator]]:
-    """Start simulators that answer at once; they stop when the test ends."""
-    with ExitStack() as stack:
+def start_vendor(switchboard) -> Callable[..., Simulator]:
+    """Connect a simulator that answers at once."""
 
-        def start(policy="none", world=None, **options) -> Simulator:
-            return stack.enter_context(Simulator(policy, world, **{"latency": (0, 0), **options}))
+    def start(policy="none", world=None, **options) -> Simulator:
+        switchboard.vendor = Simulator(policy, world, **{"latency": (0, 0), "port": switchboard.port, **options})
+        return switchboard.vendor
 
-        yield start
+    return start
 
 
 @pytest.fixture
 def world() -> World:
-    return World(seed=3, users=230, pages=250, data_sources=2, rows=120)
+    """Three pages of users; 310 pages and rows, which a search shows on four; 105 rows in each data source."""
+    return World(seed=3, users=210, pages=100, data_sources=2, rows=105)
 
 
 @pytest.fixture

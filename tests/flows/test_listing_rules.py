@@ -139,7 +139,10 @@ class TestTheRequest:
         assert "filter" not in page_request(QUERY, self.first, listing(), None).body
 
     def test_a_vendor_that_cannot_be_asked_is_not(self):
-        assert page_request(SEARCH, self.first, listing(full=False), ago(1)).body == {"sort": "edited", "page_size": 100}
+        assert page_request(SEARCH, self.first, listing(full=False), ago(1)).body == {
+            "sort": "edited",
+            "page_size": 100,
+        }
 
 
 class TestTheEnd:
@@ -164,7 +167,9 @@ class TestTheEnd:
     def test_oldest_first_never_ends_early(self):
         assert not advance(QUERY, listing(full=False), page(1000, next_cursor="b"), ago(10)).ends
 
-    @pytest.mark.parametrize("times", [(1000, 1, 1000), (5, 1000, 2, 1000), (None, 1000), (1, None, 1000), (1000, None)])
+    @pytest.mark.parametrize(
+        "times", [(1000, 1, 1000), (5, 1000, 2, 1000), (None, 1000), (1, None, 1000), (1000, None)]
+    )
     def test_a_page_out_of_order_says_nothing_of_the_pages_after_it(self, times):
         assert not advance(SEARCH, listing(full=False), page(*times, next_cursor="b"), ago(10)).ends
 
@@ -193,7 +198,9 @@ class TestCircles:
         assert "page 3 points to a page that came before" in step.broken
 
     def test_a_page_that_points_on(self):
-        assert not advance(PLAIN, listing(page_cursor="b", pages=2), page(next_cursor="c"), None, seen={"a", "b"}).broken
+        assert not advance(
+            PLAIN, listing(page_cursor="b", pages=2), page(next_cursor="c"), None, seen={"a", "b"}
+        ).broken
 
 
 class TestTheWatermark:
@@ -234,7 +241,9 @@ class TestTheWatermark:
             state = advance(kind, state, page(*minutes, next_cursor=f"after {minutes}"), None).listing
         assert not state.candidate
 
-    @given(st.lists(st.lists(st.integers(-50, 50), max_size=4), min_size=1, max_size=6), st.sampled_from([SEARCH, QUERY]))
+    @given(
+        st.lists(st.lists(st.integers(-50, 50), max_size=4), min_size=1, max_size=6), st.sampled_from([SEARCH, QUERY])
+    )
     def test_it_is_never_beyond_what_was_met_nor_beyond_the_beginning(self, pages, kind):
         state = listing()
         for n, minutes in enumerate(pages):
@@ -245,7 +254,9 @@ class TestTheWatermark:
         elif kind is QUERY:
             assert as_time(state.candidate) == max(met)
         else:
-            assert as_time(state.candidate) == max(ago(m) for m in next(p for p in pages if max(p, default=-1) >= 0) if m >= 0)
+            assert as_time(state.candidate) == max(
+                ago(m) for m in next(p for p in pages if max(p, default=-1) >= 0) if m >= 0
+            )
 
 
 class TestTimes:
