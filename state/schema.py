@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from state import engine as engines
 from state.errors import SchemaTooNew, translated
+from state.store import is_forgetful
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -51,7 +52,7 @@ def status(url: str) -> SchemaStatus:
         >>> status("sqlite:////nowhere/aimd.db").exists
         False
     """
-    if url.partition(":")[0] == "memory":
+    if is_forgetful(url):
         return SchemaStatus("memory://", None, HEAD, exists=False)
     address = engines.parse_url(url)
     shown = address.render_as_string(hide_password=True)
@@ -75,7 +76,7 @@ def upgrade_url(url: str) -> SchemaStatus:
     Raises:
         StateError: The database cannot be used; it is then as it was.
     """
-    if url.partition(":")[0] != "memory":
+    if not is_forgetful(url):
         prepare(engines.parse_url(url))
     return status(url)
 

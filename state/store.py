@@ -23,7 +23,7 @@ Decide = Callable[[LimiterState | None, float], Decision[T]]
 
 
 class Store(AbstractContextManager["Store"], Protocol):
-    """Where limiters live. Every store passes one contract suite (`tests/contract`)."""
+    """Where limiters live. Every store passes one contract suite (`tests/state/test_contract_*.py`)."""
 
     url: str
     """Where it is, without a password."""
@@ -89,7 +89,7 @@ def open_store(url: str | None = None, *, clock: Clock = time.time) -> Store:
     """Open a store, making the database and bringing its schema up to date if need be.
 
     Args:
-        url: `sqlite:///PATH` or `memory://`; by default what `default_url` gives.
+        url: `sqlite:///PATH` or `memory://` (`sqlite://` is the same); by default what `default_url` gives.
         clock: Gives the time in epoch seconds; for tests.
 
     Returns:
@@ -104,13 +104,26 @@ def open_store(url: str | None = None, *, clock: Clock = time.time) -> Store:
         'memory://'
     """
     url = url or default_url()
-    if url.partition(":")[0] == "memory":
+    if is_forgetful(url):
         from state.memory import MemoryStore
 
         return MemoryStore(clock=clock)
     from state.sql import SqlStore
 
     return SqlStore(url, clock=clock)
+
+
+def is_forgetful(url: str) -> bool:
+    """Whether a URL means a store that ends with the process: `memory://`, or SQLite without a file.
+
+    Raises:
+        DatabaseUnavailable: It is not a URL, or not of a known kind.
+    """
+    if url.partition(":")[0] == "memory":
+        return True
+    from state.engine import file_of, parse_url
+
+    return file_of(parse_url(url)) is None
 
 
 @functools.cache
