@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.opening import for_reading
+from flows.cli.opening import database, for_reading
 from flows.cli.output import Exit, Json, emit, epilog, fail, friendly, moment, say, table
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_evidence(
             store.evidence.versions(source=source, stream=stream, tenant=tenant, partition=partition, limit=limit)
         )
         if not found:
-            say(f"There is no such evidence (database {store.url}).")
+            say(f"There is no such evidence (database {database()}).")
         emit([version.summary for version in found], as_json=as_json, table=lambda: _overview(found))
 
 
@@ -107,7 +107,7 @@ def _of_one_record(
     if not records:
         there = sorted({f"{v.collection.source} {v.collection.stream}" for v in store.evidence.versions()})
         fail(
-            f"There is no evidence of {source} {stream} with an id that begins with {wanted!r} (database {store.url}). "
+            f"There is no evidence of {source} {stream} with an id that begins with {wanted!r} in {database()}. "
             + (f"There is: {', '.join(there)}." if there else "It holds no evidence at all."),
             Exit.USAGE,
         )
@@ -136,30 +136,34 @@ def _content(text: str) -> Any:
 
 
 def _overview(versions: list[EvidenceVersion]) -> Table:
-    headings = ("source", "stream", "tenant", "partition", "id", "version", "collected", "sha256", "")
-    return table(
-        headings,
-        [
-            (
-                v.collection.source,
-                v.collection.stream,
-                v.collection.tenant,
-                v.collection.partition or None,
-                v.external_id,
-                v.version,
-                moment(v.collected_at),
-                v.sha256[:12],
-                "deleted" if v.deleted else "",
-            )
-            for v in versions
-        ],
-    )
+    shown = [
+        (
+            v.collection.source,
+            v.collection.stream,
+            v.collection.tenant,
+            v.collection.partition or None,
+            v.external_id,
+            v.version,
+            moment(v.collected_at),
+            "deleted" if v.deleted else None,
+        )
+        for v in versions
+    ]
+    headings = ("source", "stream", "tenant", "partition", "id", "v", "collected (UTC)", "")
+    # What is the same for all, as for most installations, says nothing: 80 columns are few.
+    kept = [n for n, _ in enumerate(headings) if n not in (2, 3, 7) or len({row[n] for row in shown}) > 1]
+    return table([headings[n] for n in kept], [[row[n] for n in kept] for row in shown], gives="id")
 
 
 def _sheet(shown: dict[str, Any]) -> RenderableType:
     from rich.console import Group
 
-    facts = {**shown, "collected_at": moment(shown["collected_at"]), "verified": "yes" if shown["verified"] else "NO"}
+    facts = {
+        **shown,
+        "collected_at": f"{moment(shown['collected_at'])} UTC",
+        "deleted": "yes" if shown["deleted"] else "no",
+        "verified": "yes" if shown["verified"] else "NO",
+    }
     content = json.dumps(facts.pop("content"), indent=2, ensure_ascii=False)
     printable = "".join(char if char.isprintable() or char == "\n" else f"\\u{ord(char):04x}" for char in content)
     return Group(table(("", ""), facts.items()), "", printable)

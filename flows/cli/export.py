@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.learned import event_rows, limiters
-from flows.cli.opening import for_reading
+from flows.cli.opening import database, for_reading
 from flows.cli.output import Exit, Json, emit, fail, friendly, say, write_file
 
 
@@ -46,7 +46,7 @@ def export(
             text = json.dumps(
                 {
                     "exported_at": time.time(),
-                    "database": store.url,
+                    "database": database(),
                     "limiters": [{**each.row, "history": [asdict(event) for event in each.events()]} for each in found],
                 },
                 indent=2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,7 @@ import typer
 
 from flows.cli.export import export
 from flows.cli.learned import Learned, event_rows, limiters
-from flows.cli.opening import for_reading
+from flows.cli.opening import database, for_reading
 from flows.cli.output import Exit, Json, emit, epilog, fail, friendly, moment, rate, say, table, write_file
 from flows.cli.presets import api_names
 
@@ -58,7 +59,8 @@ def history(
 ) -> None:
     """Show how an API's rate changed.
 
-    Oldest first: each increase, backoff and hold, with what caused it. Rates are requests per second.
+    Oldest first: each increase, backoff and hold, with what caused it. Rates are requests per second, Retry-After
+    ("retry") and holds seconds.
     """
     with friendly(as_json), for_reading() as store:
         found = _found(store, api, quota_key)
@@ -105,7 +107,7 @@ def _found(store: Store, api: str | None, quota_key: str | None) -> list[Learned
     if not found:
         who = f"limiter of {api}" if api else "limiter"
         whose = f" with quota key {quota_key}" if quota_key else ""
-        say(f"No {who}{whose} has learned anything yet (database {store.url}).")
+        say(f"No {who}{whose} has learned anything yet (database {database()}).")
     return found
 
 
@@ -115,43 +117,43 @@ def _emit_rows(found: list[Learned], *, as_json: bool) -> None:
 
 
 def _overview(rows: list[dict[str, Any]]) -> Table:
-    headings = ("bucket", "requests/s", "ceiling", "hold until", "throttles", "updated")
-    return table(
-        headings,
-        [
-            (
-                row["bucket"],
-                rate(row["current_rate"]),
-                rate(row["ceiling"]),
-                moment(row["cooldown_until"]),
-                row["throttles"],
-                moment(row["updated_at"]),
-            )
-            for row in rows
-        ],
-    )
+    now = time.time()
+    shown = [
+        (
+            row["bucket"],
+            rate(row["current_rate"]),
+            rate(row["ceiling"]),
+            _seconds(row["cooldown_until"] - now),
+            row["throttles"],
+            moment(row["updated_at"]),
+        )
+        for row in rows
+    ]
+    return table(("bucket", "rate/s", "ceiling", "hold s", "throttles", "updated (UTC)"), shown, gives="bucket")
 
 
 def _events(rows: list[dict[str, Any]]) -> Table:
-    headings = ("time", "bucket", "event", "before", "after", "ceiling", "status", "retry after", "hold until", "run")
-    return table(
-        headings,
-        [
-            (
-                moment(row["at"]),
-                row["bucket"],
-                row["kind"],
-                rate(row["rate_before"]),
-                rate(row["rate_after"]),
-                rate(row["ceiling"]),
-                row["status"],
-                row["retry_after"],
-                moment(row["cooldown_until"]),
-                row["run_id"],
-            )
-            for row in rows
-        ],
-    )
+    shown = [
+        (
+            moment(row["at"]),
+            row["bucket"],
+            row["kind"],
+            rate(row["rate_before"]),
+            rate(row["rate_after"]),
+            rate(row["ceiling"]),
+            row["status"],
+            row["retry_after"],
+            _seconds(row["cooldown_until"] - row["at"]),
+        )
+        for row in rows
+    ]
+    headings = ("time (UTC)", "bucket", "event", "before", "after", "ceiling", "status", "retry s", "hold s")
+    kept = [n for n, _ in enumerate(headings) if n != 1 or len({row[n] for row in shown}) > 1]  # 80 columns are few
+    return table([headings[n] for n in kept], [[row[n] for n in kept] for row in shown], gives="bucket")
+
+
+def _seconds(left: float) -> float | None:
+    return round(left, 1) if left > 0 else None
 
 
 def _summary(row: dict[str, Any]) -> str:
@@ -171,8 +173,6 @@ def _ask(rows: list[dict[str, Any]]) -> None:
 
 
 def _draw(found: list[Learned], limit: int, file: Path) -> None:
-    import time
-
     from flows.picture import rate_picture
     from limiter import ApiRateConfig
 

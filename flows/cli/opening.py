@@ -25,6 +25,18 @@ def for_reading() -> Iterator[Store]:
         yield store
 
 
+def database() -> str:
+    """The database of `AIMD_DATABASE_URL`, without its password, whether it is there or not."""
+    from state.store import default_url
+
+    url = default_url()
+    if url.partition(":")[0] == "memory":
+        return url
+    from state.engine import parse_url
+
+    return parse_url(url).render_as_string(hide_password=True)
+
+
 def _is_missing(url: str) -> bool:
     if url.partition(":")[0] == "memory":
         return False

@@ -49,7 +49,7 @@ def emit(value: Any, *, as_json: bool, table: Callable[[], RenderableType] | Non
 
     Args:
         value: What `--json` prints; it must be JSON as it is. Without a table it is printed for people too.
-        as_json: Whether to print JSON.
+        as_json: Whether to print JSON. An empty list is printed as nothing else; say why it is empty.
         table: Makes what people see, a rich renderable; called only if it is wanted. Square brackets in strings are
             text: where style is wanted, use `rich.text.Text`.
 
@@ -64,7 +64,7 @@ def emit(value: Any, *, as_json: bool, table: Callable[[], RenderableType] | Non
         indent = 2 if sys.stdout.isatty() or not as_json else None
         unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
         print(json.dumps(value, indent=indent, ensure_ascii=not unicode, allow_nan=False))  # noqa: T201
-    else:
+    elif value != []:
         render(table())
     sys.stdout.flush()  # here and not at the interpreter's end, where a closed pipe can no longer be caught
 
@@ -82,23 +82,28 @@ def render(what: RenderableType) -> None:
         print(line.rstrip())  # noqa: T201
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None) -> Table:
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, gives: str = ""
+) -> Table:
     """A table in the style of the others. Columns of which every value is a number stand to the right.
 
     Args:
         columns: The headings.
         rows: The cells: numbers as they are, None as a dash, the rest as `str` makes it, without control characters.
         title: Stands above it.
+        gives: The heading of the column that is folded where the terminal is too narrow; any of them if none is named.
     """
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
     cells = [list(row) for row in rows]
-    made = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    made = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), title=title)
+    made.title_justify = "left"
     for index, heading in enumerate(columns):
         present = [row[index] for row in cells if row[index] is not None]
         numeric = bool(present) and all(_is_number(value) for value in present)
-        made.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        keeps = bool(gives) and heading != gives
+        made.add_column(heading, justify="right" if numeric else "left", overflow="fold", no_wrap=keeps)
     for row in cells:
         made.add_row(*(_cell(value) for value in row))
     return made
@@ -196,11 +201,11 @@ def epilog(*examples: str, codes: str = "") -> str:
 
 
 def moment(epoch: float) -> str | None:
-    """Epoch seconds as a time in UTC, None for 0.0, which stands for never."""
+    """Epoch seconds as a time in UTC (the heading says so), None for 0.0, which stands for never."""
     if not epoch or not math.isfinite(epoch):
         return None
     try:
-        return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(epoch))
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(epoch))
     except (OverflowError, ValueError, OSError):  # a year that the calendar does not have
         return f"{epoch:g}"
 
@@ -232,7 +237,7 @@ def _plain(what: RenderableType) -> RenderableType:
     from rich.table import Table
 
     if isinstance(what, Table):
-        what.box = None
+        what.box, what.padding = None, (0, 2, 0, 0)
     elif isinstance(what, Group):
         return Group(*(_plain(part) for part in what.renderables))
     return what

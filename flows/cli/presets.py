@@ -76,14 +76,14 @@ def _sources(config: ApiRateConfig) -> dict[str, str]:
 
 
 def _overview(described: list[dict[str, Any]]) -> Table:
-    shown = ("name", "base_url", "initial_rate", "min_rate", "max_rate", "increase_step", "documented_limit_desc")
-    headings = ("name", "base_url", "initial", "min", "max", "step", "documented limit")
-    return table(headings, [[config[name] for name in shown] for config in described])
+    shown = ("name", "base_url", "initial_rate", "max_rate", "documented_limit_desc")
+    rows = [[config[name] for name in shown] for config in described]
+    return table(("name", "base_url", "initial", "max", "documented limit"), rows, gives="documented limit")
 
 
 def _settings(described: dict[str, Any]) -> Table:
     rows = [(name, _text(value), described["sources"][name]) for name, value in described.items() if name != "sources"]
-    return table(("setting", "value", "from"), rows)
+    return table(("setting", "value", "from"), rows, gives="value")
 
 
 def _text(value: object) -> str | None:

@@ -39,6 +39,7 @@ def test_nothing_found_is_an_empty_list_and_a_sentence(aimd, collected, filters)
     result = aimd("evidence", "list", *filters, "--json")
     assert (result.code, result.json) == (0, [])
     assert "no such evidence" in result.err
+    assert aimd("evidence", "list", *filters).out == ""
 
 
 def test_no_database_is_no_evidence_and_stays_none(aimd, database):
@@ -49,8 +50,14 @@ def test_no_database_is_no_evidence_and_stays_none(aimd, database):
 
 def test_a_pipe_gets_a_line_a_version(aimd, collected):
     lines = aimd("evidence", "list", "--stream", "users").out.splitlines()
-    assert lines[0].split() == ["source", "stream", "tenant", "partition", "id", "version", "collected", "sha256"]
-    assert [line.split()[4:6] for line in lines[1:]] == [["ada-1", "1"], ["adb-2", "1"], ["ada-1", "2"]]
+    assert lines[0].split() == ["source", "stream", "id", "v", "collected", "(UTC)"]
+    assert [line.split()[2:4] for line in lines[1:]] == [["ada-1", "1"], ["adb-2", "1"], ["ada-1", "2"]]
+
+
+def test_a_column_that_tells_versions_apart_is_shown(aimd, collected):
+    heading, *_, row = aimd("evidence", "list").out.splitlines()
+    assert heading.split() == ["source", "stream", "partition", "id", "v", "collected", "(UTC)"]
+    assert row.split()[:4] == ["notion", "rows", '{"data_source":"d1"}', "row-1"]
 
 
 def test_list_is_cut_to_the_newest(aimd, collected):

@@ -46,8 +46,8 @@ def test_show_is_narrowed_by_api_and_quota_key(aimd, learned):
 def test_a_pipe_gets_a_line_a_limiter(aimd, learned):
     shown = aimd("limiter", "show", "notion")
     heading, acme, default = shown.out.splitlines()
-    assert heading.split() == ["bucket", "requests/s", "ceiling", "hold", "until", "throttles", "updated"]
-    assert acme.split() == ["notion/default/acme", "1.25", "-", "-", "0", "1970-01-01", "00:16:40Z"]
+    assert heading.split() == ["bucket", "rate/s", "ceiling", "hold", "s", "throttles", "updated", "(UTC)"]
+    assert acme.split() == ["notion/default/acme", "1.25", "-", "-", "0", "1970-01-01", "00:16:40"]
     assert default.split()[:3] == ["notion/default/default", "4.5", "5"]
     assert shown.err == ""
 
@@ -72,7 +72,8 @@ def test_a_rate_is_shown_within_todays_bounds(aimd, learned, tmp_path, monkeypat
 def test_nothing_learned_is_an_empty_list_and_a_sentence_and_makes_no_database(aimd, database, command):
     result = aimd("limiter", *command, "--json")
     assert (result.code, result.json) == (0, [])
-    assert "has learned anything yet" in result.err
+    assert f"has learned anything yet (database sqlite:///{database})" in result.err
+    assert aimd("limiter", *command).out == ""
     assert not database.parent.exists()
 
 
@@ -115,9 +116,20 @@ def test_history_is_told_oldest_first_across_limiters(aimd, learned):
 
 def test_history_is_limited_to_the_newest(aimd, learned):
     lines = aimd("limiter", "history", "notion", "--tenant", "default", "--limit", "2").out.splitlines()
-    assert [line.split()[3] for line in lines[1:]] == ["increase", "backoff"]
-    newest = "1970-01-01 00:02:00Z notion/default/default backoff 5 4.5 5 429 2 1970-01-01 00:02:02Z run-1"
-    assert lines[2].split() == newest.split()
+    assert [line.split() for line in lines[1:]] == [
+        ["1970-01-01", "00:01:50", "increase", "2", "5", "-", "-", "-", "-"],
+        ["1970-01-01", "00:02:00", "backoff", "5", "4.5", "5", "429", "2", "2"],
+    ]
+
+
+def test_history_of_several_limiters_says_whose_each_event_is(aimd, learned):
+    lines = aimd("limiter", "history", "notion").out.splitlines()
+    assert [line.split()[2] for line in lines[1:]] == [
+        "notion/default/default",
+        "notion/default/acme",
+        "notion/default/default",
+        "notion/default/default",
+    ]
 
 
 def test_history_is_drawn_into_a_file(aimd, learned, tmp_path):

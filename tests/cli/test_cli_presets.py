@@ -14,7 +14,7 @@ def test_list_names_the_presets(aimd):
 def test_a_pipe_gets_a_line_a_preset(aimd):
     lines = aimd("presets", "list").out.splitlines()
     assert len(lines) == 1 + len(API_RATE_CONFIGS)
-    assert lines[1].split()[:6] == ["notion", "https://api.notion.com/v1", "2", "0.05", "10", "0.1"]
+    assert lines[1].split()[:5] == ["notion", "https://api.notion.com/v1", "2", "10", "180"]
 
 
 def test_the_file_and_the_environment_are_applied_and_named(aimd, tmp_path, monkeypatch):
