@@ -58,7 +58,8 @@ def report(seeds: tuple[int, ...], cases: Sequence[Case] = CASES) -> str:
     """
     jobs = list(itertools.product(cases, ALGORITHMS, seeds))
     steady = [case for case in cases if case.steady]
-    with multiprocessing.Pool() as pool:
+    # Spawned, since a process that has threads (a test run) must not be forked.
+    with multiprocessing.get_context("spawn").Pool() as pool:
         yardsticks = pool.starmap_async(best_constant, [(case, seeds) for case in steady], chunksize=1)
         results = dict(zip(jobs, pool.starmap(_measure, jobs, chunksize=1), strict=True))
         best = dict(zip(steady, yardsticks.get(), strict=True))
