@@ -119,6 +119,7 @@ def test_a_score_counts_within_its_span_and_follows_a_drifting_limit():
     log = Log(accepted=[float(at) for at in range(1, 201)], rejected=[50.0, 150.0, 250.0])
     assert score(log, policy, 0.0, 100.0) == Score(10.0, pytest.approx(100 / 101))
     assert score(log, policy, 100.0, 200.0) == Score(20.0, pytest.approx(100 / 101))
+    assert score(log, policy, 0.0, 200.0).goodput == pytest.approx(100 * 200 / 1500)
     assert score(Log(), policy, 0.0, 100.0) == Score(0.0, 0.0)
 
 
@@ -153,6 +154,7 @@ def test_the_cost_is_that_of_a_limiter_that_works(tmp_path):
         state, _ = store.read(Bucket("benchmark"))
     assert state.delivered == 25
     assert state.rate > 1.0
+    assert state.updated_at > 1_800_000_010, "each of them waited for its slot"
 
 
 @pytest.mark.parametrize("seeds", ["one", "", "1,,2"])
