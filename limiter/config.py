@@ -106,7 +106,7 @@ def _is_address(value: object) -> bool:
         url = httpx.URL(value) if isinstance(value, str) else None
     except httpx.InvalidURL:
         return False
-    return url is not None and url.scheme in ("http", "https") and bool(url.host)
+    return url is not None and url.scheme in ("http", "https") and bool(url.host) and (url.port or 1) < 65_536
 
 
 def _is_number(value: object) -> bool:

@@ -47,7 +47,7 @@ class FakeClock:
         self.sleep(seconds)
 
 
-Answer = int | tuple[int, Mapping[str, str]] | httpx.Response | Exception
+Answer = int | tuple[int, Mapping[str, str]] | httpx.Response | BaseException
 
 
 class ScriptedVendor:
@@ -75,7 +75,7 @@ class ScriptedVendor:
         self.requests.append(request)
         self.times.append(self._clock() - self._began)
         answer: Any = self._script.pop(0) if self._script else 200
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         if isinstance(answer, httpx.Response):
             return answer

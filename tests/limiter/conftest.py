@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,15 +13,14 @@ import pytest
 
 from limiter import AimdClient, ApiRateConfig, AsyncAimdClient, Bounds, Limiter, api_config
 from limiter.testing import Answer, FakeClock
-from state import Bucket
+from state import Bucket, store
 from state.memory import MemoryStore
 
 
 @pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the variables of whoever runs it, nor leaves a database in their home."""
-    import os
-
+def _nobody_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the variables of whoever runs it or what another test learned, nor leaves a database behind."""
+    store._shared.cache_clear()
     for name in [*os.environ]:
         if name.startswith("AIMD_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
@@ -60,7 +60,7 @@ class Body(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 
 class Wire(httpx.BaseTransport, httpx.AsyncBaseTransport):
-    """Like a real transport, and unlike `httpx.MockTransport`, it consumes the request's body and leaves it consumed."""
+    """Consumes the body of a request and leaves it consumed: a real transport does, `httpx.MockTransport` does not."""
 
     def __init__(self, script: Iterable[Answer], clock: FakeClock) -> None:
         self._script = list(script)
