@@ -20,7 +20,9 @@ def canonical_json(value: Any) -> str:
         >>> canonical_json({"b": 1, "a": "é"})
         '{"a":"é","b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # Half of a surrogate pair, which JSON can spell and UTF-8 cannot, stays as JSON spells it.
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def body(external_id: str, record: Mapping[str, Any] | None) -> Body:

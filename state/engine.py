@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool, StaticPool
 
 from state.errors import DatabaseReadOnly, DatabaseUnavailable
@@ -32,10 +32,10 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-        if parsed.get_backend_name() != "sqlite":
-            raise ArgumentError("not SQLite")
-        parsed.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ValueError) as error:
+        # No other driver, and no file: URIs, of which the path cannot be told.
+        if parsed.drivername not in ("sqlite", "sqlite+pysqlite") or "uri" in parsed.query:
+            raise ValueError(parsed.drivername)
+    except (ArgumentError, ValueError) as error:
         raise DatabaseUnavailable(
             f"AIMD_DATABASE_URL {_shown(url)!r} is not a database this program can use: give sqlite:///PATH "
             "(four slashes for an absolute path), or memory:// to forget everything at the end.",
@@ -97,6 +97,28 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database) if url.database and url.database != ":memory:" else None
 
 
+def is_there(path: Path, shown: str) -> bool:
+    """Whether there is a file.
+
+    Args:
+        path: The file.
+        shown: The database's URL, without its password, for messages.
+
+    Raises:
+        DatabaseUnavailable: It cannot be told, or it is something else than a file.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise _not_opened(error, shown) from error
+    if not stat.S_ISREG(mode):
+        what = "a folder" if stat.S_ISDIR(mode) else "not a file"
+        raise DatabaseUnavailable(f"The database {shown} is {what}; give the path of a file.", url=shown)
+    return True
+
+
 def make_file(path: Path, shown: str) -> None:
     """Make an empty database file that only its owner can read, if there is none yet.
 
@@ -105,34 +127,41 @@ def make_file(path: Path, shown: str) -> None:
         shown: The database's URL, without its password, for messages.
 
     Raises:
-        DatabaseUnavailable: It cannot be made, or not be written.
+        DatabaseUnavailable: It cannot be made, or is not a file.
+        DatabaseReadOnly: It, or its folder, cannot be written.
     """
+    there = is_there(path, shown)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not path.exists():
+        # SQLite keeps its log beside the file, so the folder has to be writable, too.
+        if not (_is_writable(path.parent) and (not there or _is_writable(path))):
+            raise DatabaseReadOnly(
+                f"The database {shown} is read-only; nothing was changed. Make the file and its folder writable, or "
+                "set AIMD_DATABASE_URL to one that is.",
+                url=shown,
+            )
+        if not there:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            return
-        mode = path.stat().st_mode
     except OSError as error:
-        raise DatabaseUnavailable(
-            f"The database {shown} cannot be opened ({error.strerror}); nothing was changed. Check AIMD_DATABASE_URL "
-            "and the permissions of the folder.",
-            url=shown,
-        ) from error
-    if stat.S_ISDIR(mode):
-        raise DatabaseUnavailable(f"The database {shown} is a folder; give the path of a file.", url=shown)
-    # Asked of the mode and not only of the system: for root every file is writable, but whoever took the write
+        raise _not_opened(error, shown) from error
+
+
+def _is_writable(path: Path) -> bool:
+    # Asked of the mode and not only of the system: for root everything is writable, but whoever took the write
     # bits away meant it.
-    if not mode & 0o222 or not os.access(path, os.W_OK):
-        raise DatabaseReadOnly(
-            f"The database {shown} is read-only; nothing was changed. Make the file and its folder writable, or set "
-            "AIMD_DATABASE_URL to one that is.",
-            url=shown,
-        )
+    return bool(path.stat().st_mode & 0o222) and os.access(path, os.W_OK)
+
+
+def _not_opened(error: OSError, shown: str) -> DatabaseUnavailable:
+    return DatabaseUnavailable(
+        f"The database {shown} cannot be opened ({error.strerror}); nothing was changed. Check AIMD_DATABASE_URL and "
+        "the permissions of the folder.",
+        url=shown,
+    )
 
 
 def _shown(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except (ArgumentError, ValueError):
-        return url.split("@")[-1]
+    """A URL that may be none, without what may be a password."""
+    user, at, rest = url.rpartition("@")
+    scheme, there, _ = user.partition("://")
+    return (f"{scheme}://***@{rest}" if there else f"***@{rest}") if at else url

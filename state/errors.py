@@ -75,8 +75,8 @@ _CAUSES: tuple[tuple[tuple[str, ...], type[StateError], str], ...] = (
     (
         ("disk is full", "disk i/o error", "no space left"),
         DatabaseFull,
-        "There is no space left for the database {url}; everything acknowledged before is kept. Free some space and "
-        "run again.",
+        "There is no space left for the database {url}, or its disk fails; everything acknowledged before is kept. "
+        "Free some space and run again.",
     ),
     (
         ("locked", "busy"),
@@ -107,6 +107,12 @@ def translated(url: str) -> Iterator[None]:
 
     try:
         yield
+    except UnicodeEncodeError as error:  # bytes that a command line could not read, half a surrogate pair
+        raise StateError(
+            f"The database {url} cannot hold the text {error.object[:60]!r}, since it is not valid Unicode; nothing of "
+            "it was stored.",
+            url=url,
+        ) from error
     except (DBAPIError, sqlite3.Error) as error:  # exec_driver_sql in an event lets the driver's own through
         cause = str(getattr(error, "orig", None) or error)
         for marks, kind, sentence in _CAUSES:

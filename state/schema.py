@@ -57,11 +57,9 @@ def status(url: str) -> SchemaStatus:
     address = engines.parse_url(url)
     shown = address.render_as_string(hide_password=True)
     path = engines.file_of(address)
-    if path is None or not path.exists():
+    if path is None or not engines.is_there(path, shown):
         return SchemaStatus(shown, None, HEAD, exists=False)
-    engine = engines.connect_as_found(path)
-    with translated(shown), engine.connect() as connection:
-        return SchemaStatus(shown, current_revision(connection), HEAD, exists=True)
+    return SchemaStatus(shown, _revision_of(path, shown), HEAD, exists=True)
 
 
 def upgrade_url(url: str) -> SchemaStatus:
@@ -91,18 +89,24 @@ def prepare(url: URL) -> None:
         StateError: The database cannot be used; it is then as it was.
     """
     shown = url.render_as_string(hide_password=True)
-    if path := engines.file_of(url):
-        engines.make_file(path, shown)
+    path = engines.file_of(url)
+    assert path is not None, "a store in memory upgrades the one connection it has"
+    engines.make_file(path, shown)
+    revision = _revision_of(path, shown)
+    if revision == HEAD:
+        return
+    _refuse_newer(revision, shown)  # here too, since to open it for writing sets the file's journal mode
     engine = engines.connect(url, "FULL")
     try:
-        with translated(shown):
-            with engines.reading(engine) as connection:
-                done = current_revision(connection) == HEAD
-            if not done:
-                with engine.begin() as connection:
-                    upgrade(connection, shown)
+        with translated(shown), engine.begin() as connection:
+            upgrade(connection, shown)
     finally:
         engine.dispose()
+
+
+def _revision_of(path: Path, shown: str) -> str | None:
+    with translated(shown), engines.connect_as_found(path).connect() as connection:
+        return current_revision(connection)
 
 
 def current_revision(connection: Connection) -> str | None:
@@ -126,27 +130,33 @@ def upgrade(connection: Connection, url: str) -> None:
     import logging
 
     from alembic import command
-    from alembic.script import ScriptDirectory
 
     revision = current_revision(connection)
     if revision == HEAD:
         return
-    config = _config(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision is not None and revision not in known:
-        raise SchemaTooNew(
-            f"The database {url} has schema {revision}, which is newer than this program's {HEAD}; it was left as it "
-            "is. Install the newer prefect-aimd, or set AIMD_DATABASE_URL to another database.",
-            url=url,
-        )
+    _refuse_newer(revision, url)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    config = migrations()
+    config.attributes["connection"] = connection
     command.upgrade(config, HEAD)
 
 
-def _config(connection: Connection) -> Config:
+def migrations() -> Config:
+    """Where the migrations are, for Alembic."""
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
+
+
+def _refuse_newer(revision: str | None, shown: str) -> None:
+    from alembic.script import ScriptDirectory
+
+    known = {script.revision for script in ScriptDirectory.from_config(migrations()).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise SchemaTooNew(
+            f"The database {shown} has schema {revision}, which is newer than this program's {HEAD}; it was left as "
+            "it is. Install the newer prefect-aimd, or set AIMD_DATABASE_URL to another database.",
+            url=shown,
+        )

@@ -27,8 +27,10 @@ T = TypeVar("T")
 LEARNER_VERSION = 1
 """Of the JSON column. Another version's learner is forgotten, the rate and everything else in columns is not."""
 
-KINDS = ("start", "increase", "backoff", "cooldown", "recovered", "overload")
+KINDS = ("start", "increase", "backoff", "cooldown", "recovered")
 """History kinds by their number in the database: only ever append."""
+
+_KIND_NAMES = dict(enumerate(KINDS))
 
 _row, _events = tables.limiter, tables.limiter_history
 _of_bucket = (
@@ -89,7 +91,7 @@ class SqlStore:
         """See `state.store.Store.transact`."""
         with self._connection() as connection, connection.begin():
             found = connection.execute(_SELECT, _key(bucket)).one_or_none()
-            before = None if found is None else _state(found)
+            before = _state(found)
             decision = decide(before, self._clock())
             if decision.state is before:
                 return decision.result
@@ -113,14 +115,15 @@ class SqlStore:
         """See `state.store.Store.read`."""
         with self._reading() as connection:
             found = connection.execute(_SELECT, _key(bucket)).one_or_none()
-            return (None if found is None else _state(found)), self._clock()
+            return _state(found), self._clock()
 
     def buckets(self) -> Iterator[tuple[Bucket, LimiterState]]:
         """See `state.store.Store.buckets`."""
         statement = select(_row).order_by(_row.c.api, _row.c.scope, _row.c.quota_key)
         with self._reading() as connection:
             rows = connection.execute(statement).all()
-        return iter([(Bucket(row.api, row.scope, row.quota_key), _state(row)) for row in rows])
+        known = [(Bucket(row.api, row.scope, row.quota_key), state) for row in rows if (state := _state(row))]
+        return iter(known)
 
     def history(self, bucket: Bucket, limit: int = 500) -> list[HistoryEvent]:
         """See `state.store.Store.history`."""
@@ -180,9 +183,13 @@ def _columns(state: LimiterState) -> dict[str, Any]:
     return {**columns, "learner": json.dumps(learner, separators=(",", ":"))}
 
 
-def _state(row: Row[Any]) -> LimiterState:
+def _state(row: Row[Any] | None) -> LimiterState | None:
+    """The limiter of a row. Somebody's editor may have been at it: without a rate it is as good as none."""
+    if row is None:
+        return None
     columns = row._mapping
-    return LimiterState(**{name: columns[name] for name in PUBLIC_FIELDS}, **_learner(columns["learner"]))
+    values: dict[str, Any] = {name: columns[name] if _is_number(columns[name]) else 0 for name in PUBLIC_FIELDS}
+    return LimiterState(**values, **_learner(columns["learner"])) if values["rate"] > 0 else None
 
 
 def _learner(text: str) -> dict[str, Any]:
@@ -190,10 +197,13 @@ def _learner(text: str) -> dict[str, Any]:
     try:
         kept = json.loads(text)
         values = {name: kept[name] for name in LEARNER_FIELDS} if kept["v"] == LEARNER_VERSION else {}
-    except (ValueError, TypeError, KeyError):
+        return values if all(map(_is_number, values.values())) else {}
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return {}
-    sound = all(isinstance(value, int | float) and math.isfinite(value) for value in values.values())
-    return values if sound else {}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def _event_columns(event: HistoryEvent) -> dict[str, Any]:
@@ -213,7 +223,7 @@ def _event_columns(event: HistoryEvent) -> dict[str, Any]:
 def _event(row: Row[Any]) -> HistoryEvent:
     return HistoryEvent(
         at=row.at,
-        kind=KINDS[row.kind] if row.kind < len(KINDS) else "unknown",
+        kind=_KIND_NAMES.get(row.kind, "unknown"),
         rate_before=row.rate_before,
         rate_after=row.rate_after,
         ceiling=row.ceiling,

@@ -82,7 +82,8 @@ def default_url() -> str:
         return url
     from platformdirs import user_data_dir
 
-    return f"sqlite:///{Path(user_data_dir('prefect-aimd', appauthor=False)) / 'aimd.db'}"
+    path = str(Path(user_data_dir("prefect-aimd", appauthor=False)) / "aimd.db")
+    return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
 
 def open_store(url: str | None = None, *, clock: Clock = time.time) -> Store:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from state_worker import Worker
+from state_worker import Worker, workers_at_hand
 
 from state import open_store
 from state.evidence import EvidenceStore
@@ -77,9 +77,15 @@ def provenance() -> Provenance:
     return Provenance("https://api.notion.com/v1", "sha256:0a1b", "run-1")
 
 
+@pytest.fixture(scope="session")
+def _workers_at_hand() -> Iterator[None]:
+    with workers_at_hand():
+        yield
+
+
 @pytest.fixture
-def start() -> Iterator[Callable[..., Worker]]:
-    """Starts a worker (see `state_worker`): a process of its own. What is still running at the end is killed."""
+def start(_workers_at_hand: None) -> Iterator[Callable[..., Worker]]:
+    """Starts a worker (see `state_worker`): a process of its own. What still runs at the end of the test is killed."""
     running: list[Worker] = []
 
     def started(*arguments: object) -> Worker:

@@ -84,7 +84,7 @@ def stored(
 
 
 def expected(syncs: Iterable[Mapping[str, object]]) -> dict[str, list[object]]:
-    """By id, the contents that a record has had over some full syncs: None where it was gone. A model to compare with."""
+    """A model: by id, the contents that a record has had over some full syncs; None where it was gone."""
     history: dict[str, list[object]] = {}
     for there in syncs:
         for key in {*history, *there}:

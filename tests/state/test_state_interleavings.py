@@ -134,7 +134,7 @@ def test_syncs_that_get_in_each_others_way_lose_and_double_nothing(shared, befor
     pages = in_pages(there, size)
     sync(shared, calm, pages)
     begun = shared.begin_listing(contested, full=True)
-    known = {process: begun for process in range(3)}
+    known = dict.fromkeys(range(3), begun)
     for process in turns:
         if known[process].listing is None:
             continue

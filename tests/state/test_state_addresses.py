@@ -1,0 +1,96 @@
+"""Which database a URL means, and what is said of one that means none."""
+
+from __future__ import annotations
+
+import os
+import traceback
+from pathlib import Path
+
+import pytest
+
+from state import open_store
+from state.errors import DatabaseUnavailable
+from state.memory import MemoryStore
+from state.store import default_url, shared_store
+
+
+@pytest.mark.parametrize("url", ["memory://", "memory:", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
+def test_a_database_without_a_file_is_the_memory_store(url: str) -> None:
+    with open_store(url) as store:
+        assert isinstance(store, MemoryStore)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "aimd.db",
+        "/tmp/aimd.db",
+        "sqlite:aimd.db",
+        "sqlite:/tmp/aimd.db",
+        "mysql://host/aimd",
+        "nonsense://host/aimd",
+        "sqlite+nonsense:///aimd.db",
+        "sqlite+aiosqlite:///aimd.db",  # Prefect's own kind
+        "sqlite:///file:aimd.db?uri=true",
+        "http://localhost:port",
+        "memoryless://",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_in_a_sentence(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        DatabaseUnavailable, match="is not a database this program can use: give sqlite:///PATH"
+    ) as caught:
+        open_store(url)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://ann:s3cret@host/aimd",
+        "mysql://ann:s3cr3t@s3cret@host/aimd",
+        "nonsense://ann:s3cret@host:1/aimd",
+        "mysql://ann:s3cret@host:port/aimd",
+        "//ann:s3cret@host/aimd",
+        "ann:s3cret@host/aimd",
+    ],
+)
+def test_no_password_is_ever_shown(url: str) -> None:
+    with pytest.raises(DatabaseUnavailable) as caught:
+        open_store(url)
+    assert "s3cret" not in caught.value.url
+    assert "s3cret" not in "".join(line for line in traceback.format_exception(caught.value) if "File" not in line)
+
+
+def test_the_variable_names_the_database_and_the_users_data_directory_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for unset in ("", " "):
+        monkeypatch.setenv("AIMD_DATABASE_URL", unset)
+        assert default_url() == f"sqlite:///{tmp_path}/prefect-aimd/aimd.db"
+    with open_store() as store:
+        assert store.url == default_url()
+    assert (tmp_path / "prefect-aimd").stat().st_mode & 0o777 == 0o700
+    monkeypatch.setenv("AIMD_DATABASE_URL", f" sqlite:///{tmp_path}/mine.db ")
+    with open_store() as store:
+        assert store.url == f"sqlite:///{tmp_path}/mine.db"
+
+
+def test_a_data_directory_may_have_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    odd = tmp_path / "Ann Lée? 100%41"
+    monkeypatch.setenv("XDG_DATA_HOME", str(odd))
+    open_store().close()
+    assert [path.name for path in odd.rglob("*.db")] == ["aimd.db"]
+
+
+def test_a_process_has_one_shared_store_a_url(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = shared_store(url)
+    assert shared_store(url) is mine
+    assert shared_store(f"sqlite:///{tmp_path / 'other.db'}") is not mine
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    assert shared_store(url) is not mine
