@@ -92,7 +92,7 @@ def store(clock) -> MemoryStore:
 
 
 class Switchboard:
-    """A server on a real socket for all tests; each connects a vendor of its own. Starting one takes longer than most."""
+    """A server on a real socket for all tests; each connects a vendor of its own, which takes no time."""
 
     def __init__(self):
         listener = socket.create_server(("127.0.0.1", 0))

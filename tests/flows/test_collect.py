@@ -220,14 +220,14 @@ def test_counts_of_requests_are_of_this_call(clock, store, vendor, collector_of)
 
 class TestListeners:
     def test_hear_of_every_page(self, collector):
-        class Ear(Listener):
-            heard = []
+        heard = []
 
+        class Ear(Listener):
             def page(self, stream, chunk, rate):
-                self.heard.append((stream, chunk.listed, chunk.complete, rate > 0))
+                heard.append((stream, chunk.listed, chunk.complete, rate > 0))
 
         collector.chunk("users", listener=Ear())
-        assert Ear.heard == [
+        assert heard == [
             ("users", 100, False, True),
             ("users", 200, False, True),
             ("users", 210, True, True),
