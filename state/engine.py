@@ -85,6 +85,18 @@ def connect_as_found(path: Path) -> Engine:
     )
 
 
+def renew(engine: Engine) -> object:
+    """Let an engine open connections of its own in a forked child.
+
+    Returns:
+        What it had: to be kept, since SQLite may tell in a close that it was the last, and take the parent's log away.
+    """
+    inherited = engine.pool
+    if not isinstance(inherited, StaticPool):  # a database in memory was copied with it
+        engine.dispose(close=False)
+    return inherited
+
+
 @contextlib.contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that takes no write lock, for reading several things at one moment."""

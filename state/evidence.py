@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from state import engine as engines
-from state import rows, tables
+from state import fork, rows, tables
 from state.errors import ListingTaken, translated
 from state.plan import plan
 from state.records import Body, Collection, Counts, Cursor, EvidenceVersion, Listing, Provenance, SyncRun
@@ -40,6 +40,12 @@ class EvidenceStore:
         # SQLite has one writer; queueing here is fair, its busy handler is not. An in-memory database has one
         # connection, which readers and writers must not share at a time.
         self._lock = threading.Lock()
+        fork.tell_in_child(self)
+
+    def in_child(self) -> None:
+        """See `state.fork`."""
+        self._lock = threading.Lock()
+        self._inherited = engines.renew(self._engine)
 
     def now(self) -> float:
         """The store's time, epoch seconds."""

@@ -7,11 +7,11 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
 from itertools import islice
 from types import TracebackType
 from typing import TypeVar
 
+from state import fork
 from state.context import run_id
 from state.evidence import EvidenceStore
 from state.records import Bucket, HistoryEvent, LimiterState
@@ -34,6 +34,9 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._states: dict[Bucket, LimiterState] = {}
         self._history: dict[Bucket, deque[HistoryEvent]] = {}
+        self._opening = threading.Lock()
+        self._evidence: EvidenceStore | None = None
+        fork.tell_in_child(self)
 
     def __enter__(self) -> MemoryStore:
         return self
@@ -46,13 +49,22 @@ class MemoryStore:
     def __repr__(self) -> str:
         return "MemoryStore()"
 
-    @cached_property
+    def in_child(self) -> None:
+        """See `state.fork`."""
+        self._lock, self._opening = threading.Lock(), threading.Lock()
+
+    @property
     def evidence(self) -> EvidenceStore:
         """Evidence in an in-memory SQLite database, so that its rules are stated once."""
+        with self._opening:  # two at once would be two databases
+            if self._evidence is None:
+                self._evidence = self._fresh_evidence()
+            return self._evidence
+
+    def _fresh_evidence(self) -> EvidenceStore:
         from state import engine, schema
 
-        address = engine.parse_url("sqlite://")
-        database = engine.connect(address, "FULL")
+        database = engine.connect(engine.parse_url("sqlite://"), "FULL")
         with database.begin() as connection:
             schema.upgrade(connection, self.url)
         return EvidenceStore(database, url=self.url, clock=self._clock)

@@ -8,14 +8,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from types import TracebackType
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, update
 
 from state import engine as engines
-from state import schema, tables
+from state import fork, schema, tables
 from state.context import run_id
 from state.errors import translated
 from state.evidence import EvidenceStore
@@ -68,8 +67,11 @@ class SqlStore:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: Connection | None = None
+        self._opening = threading.Lock()
+        self._evidence: EvidenceStore | None = None
         self._engine = engines.connect(self._address, "NORMAL")
         schema.prepare(self._address)
+        fork.tell_in_child(self)
 
     def __enter__(self) -> SqlStore:
         return self
@@ -82,10 +84,20 @@ class SqlStore:
     def __repr__(self) -> str:
         return f"SqlStore({self.url!r})"
 
-    @cached_property
+    def in_child(self) -> None:
+        """See `state.fork`."""
+        self._lock, self._opening = threading.Lock(), threading.Lock()
+        self._inherited = (self._kept, engines.renew(self._engine))
+        self._kept = None
+
+    @property
     def evidence(self) -> EvidenceStore:
         """The evidence of the same database, on connections whose commits survive a power cut."""
-        return EvidenceStore(engines.connect(self._address, "FULL"), url=self.url, clock=self._clock)
+        with self._opening:
+            if self._evidence is None:
+                durable = engines.connect(self._address, "FULL")
+                self._evidence = EvidenceStore(durable, url=self.url, clock=self._clock)
+            return self._evidence
 
     def transact(self, bucket: Bucket, decide: Decide[T]) -> T:
         """See `state.store.Store.transact`."""
@@ -153,8 +165,8 @@ class SqlStore:
                 self._kept.close()
                 self._kept = None
             self._engine.dispose()
-        if "evidence" in self.__dict__:
-            self.evidence.close()
+        if self._evidence is not None:
+            self._evidence.close()
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:

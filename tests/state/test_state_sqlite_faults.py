@@ -98,6 +98,22 @@ def test_a_new_file_that_another_process_has_locked_is_told(url: str, start) -> 
     assert open_store(url).transact(NOTION, added) == 1
 
 
+def test_ctrl_c_between_two_statements_undoes_the_transaction_and_spoils_nothing(url: str) -> None:
+    with open_store(url) as store:
+        store.transact(NOTION, added)
+
+        def interrupt(connection, cursor, statement: str, *_: object) -> None:
+            if statement.startswith("INSERT INTO limiter_history"):
+                raise KeyboardInterrupt
+
+        event.listen(store._engine, "before_cursor_execute", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            store.transact(NOTION, added)
+        event.remove(store._engine, "before_cursor_execute", interrupt)
+        assert store.read(NOTION)[0].delivered == store.history_length(NOTION) == 1
+        assert store.transact(NOTION, added) == 2
+
+
 def test_a_table_that_somebody_has_dropped_is_told(url: str) -> None:
     with open_store(url) as store:
         with store.evidence._engine.begin() as connection:
