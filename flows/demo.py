@@ -92,17 +92,17 @@ def staged(folder: Path = FOLDER) -> Iterator[Stage]:
     home, database = folder / "prefect", f"sqlite:///{folder / 'demo.db'}"
     world = World(users=1000, pages=6000, data_sources=3, rows=1000)
     with (
-        prefect_server(home, folder / "prefect-server.log") as server,
+        prefect_server(home, log=folder / "prefect-server.log") as server,
         Simulator(f"token:rate={LIMIT:g},burst={LIMIT:g}", world) as simulator,
     ):
         ours = {name: value for name, value in environment(home).items() if not name.startswith("AIMD_")}
         settings = {
-            "PREFECT_API_URL": f"{server}/api",
+            "PREFECT_API_URL": f"{server.address}/api",
             "AIMD_DATABASE_URL": database,
             "AIMD_NOTION_BASE_URL": simulator.base_url,
             "NOTION_TOKEN": DEFAULT_TOKEN,
         }
-        yield Stage(simulator, server, {**ours, **settings}, database)
+        yield Stage(simulator, server.address, {**ours, **settings}, database)
 
 
 def sync_once(stage: Stage) -> Run:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from flows.cli.output import Exit, Json, emit, fail, friendly, say, table
+from flows.cli.signals import as_ctrl_c
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,8 +25,7 @@ def demo(
     from flows.demo import as_json as outcome
     from flows.prefect_server import ServerDidNotStart
 
-    signal.signal(signal.SIGTERM, _interrupt)
-    with friendly(as_json):
+    with friendly(as_json), as_ctrl_c():
         say(
             f"A vendor that speaks Notion and hides its limit, {LIMIT:g} requests/s, and a Prefect server: starting ..."
         )
@@ -45,11 +43,7 @@ def demo(
                 while ui:
                     time.sleep(3600)
         except (DemoError, ServerDidNotStart) as error:
-            fail(str(error), Exit.INCOMPLETE, as_json=as_json)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+            fail(str(error))
 
 
 def _table(runs: list[Run], limit: float) -> Table:

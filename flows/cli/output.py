@@ -123,7 +123,7 @@ class Failed(typer.Exit):
         self.message = message
 
 
-def fail(message: str, code: Exit = Exit.INCOMPLETE, *, as_json: bool = False) -> NoReturn:  # noqa: ARG001
+def fail(message: str, code: Exit = Exit.INCOMPLETE) -> NoReturn:
     """End the command with a sentence on stderr; within `friendly(as_json=True)` also `{"error": ...}` on stdout.
 
     Raises:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.cli.output import Exit, Json, emit, fail, friendly, say, table
+from flows.cli.signals import as_ctrl_c
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -85,9 +86,12 @@ def _run(**arguments: Any) -> SyncReport:
     from flows.progress import listener, listener_for
     from flows.sync import sync as flow
 
-    with listener_for() as shown:
+    with listener_for() as shown, as_ctrl_c():
         listener.set(shown)
-        state: Any = flow(**arguments, return_state=True)
+        try:
+            state: Any = flow(**arguments, return_state=True)
+        except KeyboardInterrupt:
+            fail("Stopped; what was collected is kept. Run again to go on.", Exit.INTERRUPTED)
     report = state.result(raise_on_failure=False)
     if not isinstance(report, SyncReport):
         fail(f"The run ended as {state.name}: {state.message}. What was collected is kept; run again to go on.")

@@ -22,8 +22,8 @@ from simulator.server import DEFAULT_TOKEN
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a Prefect server, one a session: it takes ten seconds to start."""
     folder = tmp_path_factory.mktemp("prefect")
-    with prefect_server(folder / "home", folder / "server.log") as address:
-        yield address
+    with prefect_server(folder / "home", log=folder / "server.log") as running:
+        yield running.address
 
 
 @pytest.fixture

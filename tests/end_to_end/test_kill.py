@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from simulator import Simulator, World
-from state import Bucket, open_store
+from tests.end_to_end.waiting import cooldown, wait_until
 
 pytestmark = pytest.mark.server
 
 KILLS = 10
 IN_COOLDOWN = (2, 5, 8)
 """Kills that come while the vendor has asked for silence."""
-
-
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    """Return when it holds; fail if the sync ends before, or after a minute."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, "nothing happened for a minute"
-        os.sched_yield()
 
 
 def test_a_sync_that_is_killed_again_and_again_loses_and_doubles_nothing(
@@ -46,7 +34,7 @@ def test_a_sync_that_is_killed_again_and_again_loses_and_doubles_nothing(
         if kill in IN_COOLDOWN:
             wait_until(lambda: vendor.stats()["accepted"] > before["accepted"], process)  # noqa: B023
             vendor.set_policy("penalty:count=1,window=5,lockout=6")
-            wait_until(lambda: _cooldown(database) > time.time() + 3, process)
+            wait_until(lambda: cooldown(database) > time.time() + 3, process)
             cooldowns += 1
         else:
             more = 1 + kill % 3
@@ -69,11 +57,3 @@ def test_a_sync_that_is_killed_again_and_again_loses_and_doubles_nothing(
     assert {key for stream, key in stored if stream == "users"} == set(world.ids("user"))
     assert {key for stream, key in stored if stream == "data_sources"} == set(world.ids("data_source"))
     assert {key for stream, key in stored if stream == "pages"} == {*world.ids("page"), *world.ids("row")}
-
-
-def _cooldown(database: Path) -> float:
-    if not database.exists():
-        return 0.0
-    with open_store(f"sqlite:///{database}") as store:
-        state, _ = store.read(Bucket("notion"))
-    return state.cooldown_until if state else 0.0

@@ -56,7 +56,7 @@ def test_a_token_that_is_not_accepted_stores_nothing(aimd, vendor: Simulator, tm
 
 
 @pytest.mark.parametrize("fault", ["not-json", "truncated", "no-results"])
-def test_a_broken_page_leaves_its_stream_incomplete_and_the_others_whole(aimd, world: World, tmp_path: Path, fault: str):
+def test_a_broken_page_leaves_its_stream_incomplete_and_the_others_whole(aimd, world: World, tmp_path: Path, fault):
     spec = f"{fault}@GET /v1/users#2x3"
     with Simulator("none", world, latency=(0.0, 0.0), faults=[spec]) as broken:
         code, report, errors = aimd.run("sync", "notion", "--json", AIMD_NOTION_BASE_URL=broken.base_url)

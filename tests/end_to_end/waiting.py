@@ -1,0 +1,28 @@
+"""Waiting for what a process does, rather than for time to pass."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from state import Bucket, open_store
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], patience: float = 60.0) -> None:
+    """Return when it holds; fail if the process ends before, or after so many seconds."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, f"it did not happen within {patience:g} s"
+        time.sleep(0.005)
+
+
+def cooldown(database: Path) -> float:
+    """Until when Notion's bucket is held, epoch seconds; 0.0 if it is not."""
+    if not database.exists():
+        return 0.0
+    with open_store(f"sqlite:///{database}") as store:
+        state, _ = store.read(Bucket("notion"))
+    return state.cooldown_until if state else 0.0
