@@ -221,9 +221,11 @@ def throttled(
     if surprise:
         measured = SLACK * state.delivered / max(1e-3, state.cooldown_until - state.since)
         rate = min(rate, max(DEEPEST * state.rate, measured))
+    rate = max(config.min_rate, rate)
     return replace(
         state,
-        rate=max(config.min_rate, rate),
+        rate=rate,
+        next_slot=max(state.next_slot, state.cooldown_until + (config.burst - 1) / rate),
         ceiling=state.rate,
         cut_at=now,
         outage_since=now,

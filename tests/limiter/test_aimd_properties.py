@@ -8,7 +8,16 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    precondition,
+    rule,
+)
 
 from limiter import ApiRateConfig, aimd
 from state.records import LimiterState
@@ -74,14 +83,14 @@ class Bucket(RuleBasedStateMachine):
         self.cut_at = min(self.cut_at, self.now)
 
     @rule(target=waiting, waited=st.booleans())
-    def reserve(self, waited: bool) -> aimd.Ticket | None:
+    def reserve(self, waited: bool) -> Any:
         before = aimd.at_time(self.state, self.config, self.now)
         self.state, ticket = aimd.reserve(before, self.config, self.now, waited=waited)
         assert ticket.at >= max(self.now, before.cooldown_until)
         if ticket.generation is None:
             assert self.state is before, "no slot was taken"
             assert ticket.at <= max(self.now, before.cooldown_until) + aimd.HORIZON
-            return None
+            return multiple()
         assert ticket.paced == (waited or ticket.at > self.now)
         rate = before.rate
         due = 0.0
@@ -92,16 +101,17 @@ class Bucket(RuleBasedStateMachine):
         return ticket
 
     @rule(target=flying, ticket=consumes(waiting))
-    def send(self, ticket: aimd.Ticket | None) -> aimd.Ticket | None:
-        if ticket is None or ticket.at > self.now or aimd.is_void(self.state, ticket):
-            return None
+    def send(self, ticket: aimd.Ticket) -> Any:
+        if ticket.at > self.now + 500.0:
+            return multiple()  # reserved before the clock was set back
+        self.now = max(self.now, ticket.at)
+        if aimd.is_void(self.state, ticket):
+            return multiple()
         assert aimd.at_time(self.state, self.config, self.now).cooldown_until <= self.now, "sent inside a cooldown"
         return replace(ticket, at=self.now)
 
     @rule(ticket=consumes(flying))
-    def succeed(self, ticket: aimd.Ticket | None) -> None:
-        if ticket is None:
-            return
+    def succeed(self, ticket: aimd.Ticket) -> None:
         before = aimd.at_time(self.state, self.config, self.now)
         self.state = aimd.succeeded(before, self.config, self.now, ticket)
         assert before.rate <= self.state.rate <= before.rate + self.config.increase_step * (1 + 1e-12)
@@ -112,9 +122,7 @@ class Bucket(RuleBasedStateMachine):
             self.quiet = True
 
     @rule(ticket=consumes(flying), retry_after=advice)
-    def throttle(self, ticket: aimd.Ticket | None, retry_after: float | None) -> None:
-        if ticket is None:
-            return
+    def throttle(self, ticket: aimd.Ticket, retry_after: float | None) -> None:
         before = aimd.at_time(self.state, self.config, self.now)
         self.state = aimd.throttled(before, self.config, self.now, ticket, retry_after)
         assert self.state.rate <= before.rate

@@ -51,6 +51,10 @@ def test_a_rested_bucket_starts_with_a_burst_and_none_follows_a_refusal() -> Non
 
     assert starts(state, 1000.0) == [0.0, 0.0, 0.0, 0.5, 1.0]
     assert starts(aimd.held(state, config, 1000.0, 10.0), 1010.0) == [0.0, 0.5, 1.0, 1.5, 2.0]
+    cut = aimd.throttled(state, config, 1000.0, SENT, 10.0)
+    apart = 1 / cut.rate
+    assert starts(cut, 1010.0)[:3] == pytest.approx([0.0, apart, 2 * apart]), "nor one at the old rate after a cut"
+    assert aimd.earliest(cut, config, 1000.0) == 1010.0
 
 
 def test_tokens_are_what_could_go_at_once() -> None:
@@ -142,6 +146,22 @@ def test_a_late_success_of_what_was_sent_before_the_cut_ends_no_outage() -> None
     assert aimd.succeeded(cut, CONFIG, 1007.0, replace(SENT, at=1006.0)).outage_since == 0.0
 
 
+def test_a_late_refusal_of_what_was_sent_before_the_cut_cuts_nothing_even_after_the_outage() -> None:
+    cut = aimd.throttled(known(), CONFIG, 1001.0, SENT, 5.0)
+    recovered = aimd.succeeded(cut, CONFIG, 1007.0, replace(SENT, at=1006.0))
+    late = aimd.throttled(recovered, CONFIG, 1008.0, SENT, 5.0)
+    assert (late.rate, late.cut_at) == (recovered.rate, 1001.0)
+    assert late.cooldown_until == 1013.0
+
+
+@pytest.mark.parametrize("field", ["cut_at", "outage_since", "hold_until", "next_slot", "cooldown_until"])
+def test_a_time_of_a_row_that_cannot_be_is_bounded(field: str) -> None:
+    state = aimd.at_time(known(**{field: 1e12}), CONFIG, 1000.0)
+    assert getattr(state, field) <= 1000.0 + CONFIG.max_cooldown + aimd.HORIZON + CONFIG.burst / CONFIG.min_rate
+    if field in ("cut_at", "outage_since"):
+        assert getattr(state, field) == 1000.0
+
+
 def outage(state: LimiterState, waits: int, retry_after: float | None = None) -> tuple[LimiterState, list[float]]:
     """Ask again at the end of each cooldown, and be refused again."""
     now, found = state.updated_at, []
@@ -215,9 +235,9 @@ def test_a_hold_that_ends_sooner_changes_nothing(wait: float) -> None:
 
 
 def test_a_clock_set_back_takes_every_time_with_it() -> None:
-    state = aimd.throttled(known(), CONFIG, 1000.0, SENT, 40.0)
+    state = aimd.throttled(known(hold_until=1700.0), CONFIG, 1000.0, SENT, 40.0)
     back = aimd.at_time(state, CONFIG, 400.0)
-    moved = ("next_slot", "cooldown_until", "since", "cut_at", "outage_since", "updated_at")
+    moved = ("next_slot", "cooldown_until", "since", "hold_until", "cut_at", "outage_since", "updated_at")
     assert {name: getattr(back, name) for name in moved} == {name: getattr(state, name) - 600.0 for name in moved}
     assert aimd.earliest(back, CONFIG, 400.0) == 440.0
 

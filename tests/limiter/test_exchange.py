@@ -9,10 +9,21 @@ from typing import Any
 import httpx
 import pytest
 
-from limiter import ApiRateConfig, Bounds, ConfigurationError, Terminal, Throttled, WaitTooLong, api_config
+from limiter import (
+    AimdClient,
+    ApiRateConfig,
+    Bounds,
+    ConfigurationError,
+    Limiter,
+    Terminal,
+    Throttled,
+    WaitTooLong,
+    api_config,
+)
 from limiter.bounds import FAULT_TRIES
 from limiter.errors import AimdError, TryLater, VendorError
-from limiter.testing import START
+from limiter.testing import START, FakeClock
+from state import Bucket
 from state.memory import MemoryStore
 
 SLOW = ApiRateConfig("slow", "https://api.slow.test", initial_rate=0.02, min_rate=0.001, max_rate=0.02)
@@ -189,8 +200,12 @@ def test_max_wait_bounds_the_waits_of_a_request_taken_together(play: Any) -> Non
 
 
 def test_max_wait_bounds_the_pauses_between_faults_too(play: Any) -> None:
-    assert play([500] * 9, bounds={"max_wait": 2.0}).sends == [0.0, 1.0]
-    assert play([500] * 9, bounds={"max_wait": 0.0}).sends == [0.0]
+    for fault in (500, httpx.ReadError("reset")):
+        played = play([fault] * 9, bounds={"max_wait": 2.0})
+        assert (played.sends, sum(played.clock.sleeps)) == ([0.0, 1.0], 1.0)
+        assert not isinstance(played.outcomes[0], WaitTooLong), "the fault itself says more"
+        played.clock.sleeps.clear()
+        assert play([fault] * 9, bounds={"max_wait": 0.0}).sends == [0.0]
 
 
 def test_with_no_patience_at_all_a_free_slot_is_used(play: Any) -> None:
@@ -236,6 +251,18 @@ def test_each_response_is_closed_before_the_next_send(play: Any) -> None:
 def test_rates_far_below_one_in_two_seconds_work(play: Any) -> None:
     played = play([], times=4, config=SLOW)
     assert played.sends == [0.0, 50.0, 100.0, 150.0]
+
+
+def test_a_waiter_that_was_woken_late_still_teaches(clock: FakeClock) -> None:
+    # The slot is 2.5 s away, beyond the horizon: it looks again after two seconds, and by then the slot has passed.
+    config = ApiRateConfig("acme", "https://api.acme.test", initial_rate=0.4, increase_step=0.02)
+    limiter = Limiter(config, Bucket("acme"), MemoryStore(clock=clock))
+    wire = httpx.MockTransport(lambda _: httpx.Response(200))
+    with AimdClient(limiter, transport=wire, sleep=lambda seconds: clock.sleep(seconds + 1.0)) as client:
+        client.get("/")
+        client.get("/")
+    assert clock.sleeps == [3.0]
+    assert limiter.snapshot()["current_rate"] == pytest.approx(0.42)
 
 
 def test_a_refusal_holds_everyone_who_shares_the_bucket(play: Any, clock: Any) -> None:
