@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import httpx
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
+from flows.credentials import Credential
 from limiter import AimdClient, make_client_for
 
 
@@ -30,6 +32,11 @@ class NotionCredentials(Block):
 
         Args:
             **kwargs: As for `limiter.make_client_for`.
+
+        Raises:
+            ConfigurationError: The token cannot be one.
         """
-        headers = {**kwargs.pop("headers", {}), "Authorization": f"Bearer {self.token.get_secret_value()}"}
+        credential = Credential(self.token.get_secret_value().strip(), "the block")
+        headers = httpx.Headers(kwargs.pop("headers", None))
+        headers.update(credential.headers)
         return make_client_for("notion", headers=headers, **kwargs)

@@ -36,6 +36,8 @@ class Credential:
     origin: str
 
     def __post_init__(self) -> None:
+        if not self.token:
+            raise ConfigurationError(f"The token from {self.origin} is empty. Nothing was sent; copy it again.")
         # Checked here, since the HTTP library would quote the header in its error.
         if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
             raise ConfigurationError(
@@ -88,10 +90,11 @@ def _from_block(api: str, name: str) -> Credential:
 
     block_type = getattr(blocks, BLOCKS[api])
     try:
-        block = block_type.load(name)
-    except ValueError as error:  # Prefect's word for a block that is not there
+        block = block_type.load(name, _sync=True)  # where a loop runs, it would give a coroutine
+    # Prefect's words for a block that is not there and for one that is not of the type, whose cause shows its content.
+    except (ValueError, RuntimeError):
         raise ConfigurationError(
             f"The Prefect server has no {BLOCKS[api]} block {name!r}. Nothing was sent; save one, or name none and set "
             f"{VARIABLES[api]}."
-        ) from error
+        ) from None
     return Credential(block.token.get_secret_value().strip(), f"the block {name!r}")

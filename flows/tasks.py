@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import anyio.to_thread
 import httpx
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
@@ -89,7 +90,8 @@ async def call_api_async(
 ) -> Any:
     """As `call_api`, for async flows: waiting blocks nobody."""
     context.run_id.set(_flow_run_id())
-    sent = {**_authorization(api, credentials), **(headers or {})}
+    authorization = await anyio.to_thread.run_sync(_authorization, api, credentials)  # a block comes over the network
+    sent = {**authorization, **(headers or {})}
     client = make_async_client_for(api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, headers=sent)
     async with client:
         response = await client.request(method, path, params=params, json=json, extensions={"safe": safe})

@@ -3,11 +3,15 @@
 import json
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
+import respx
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
+from flows.blocks import NotionCredentials
 from flows.collect import Wanted, collect
 from flows.credentials import Credential
 from flows.outcome import Chunk
@@ -168,3 +172,27 @@ def in_threads() -> Callable[..., list]:
         return results
 
     return run
+
+
+@pytest.fixture
+def prefect_blocks(monkeypatch) -> Iterator[None]:
+    """Answers as a Prefect server would that has such blocks of Notion credentials; real ones are tested end to end."""
+    monkeypatch.setattr("prefect.events.utilities.should_emit_events", lambda: False)  # they go over a websocket
+    url, slug = "http://prefect.test/api", NotionCredentials.get_block_type_slug()
+    with temporary_settings({PREFECT_API_URL: url}), respx.mock(base_url=url, assert_all_called=False) as server:
+        server.route(host="127.0.0.1").pass_through()
+
+        def save(name, data):
+            number = str(uuid.uuid4())
+            schema = {"id": number, "checksum": NotionCredentials._calculate_schema_checksum(), "block_type_id": number}
+            document = {"id": number, "name": name, "data": data, "block_schema_id": number, "block_type_id": number}
+            kind = {"id": number, "name": "Notion Credentials", "slug": slug}
+            server.get(f"/block_types/slug/{slug}/block_documents/name/{name}").respond(
+                json={**document, "block_schema": {**schema, "fields": {}, "capabilities": []}, "block_type": kind}
+            )
+
+        save("mine", {"token": "ntn_of_the_block\n"})
+        save("empty", {"token": " "})
+        save("misshapen", {"token": {"ntn_misshapen": 1}})
+        server.get(f"/block_types/slug/{slug}/block_documents/name/other").respond(404, json={})
+        yield
