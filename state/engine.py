@@ -109,6 +109,12 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database) if url.database and url.database != ":memory:" else None
 
 
+def anchored(url: URL) -> URL:
+    """A URL that goes on meaning the same file when the process changes its folder."""
+    path = file_of(url)
+    return url if path is None else url.set(database=str(path.absolute()))
+
+
 def is_there(path: Path, shown: str) -> bool:
     """Whether there is a file.
 

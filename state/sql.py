@@ -62,8 +62,9 @@ class SqlStore:
     in_process = False
 
     def __init__(self, url: str, *, clock: Clock = time.time) -> None:
-        self._address = engines.parse_url(url)
-        self.url = self._address.render_as_string(hide_password=True)
+        address = engines.parse_url(url)
+        self.url = address.render_as_string(hide_password=True)
+        self._address = engines.anchored(address)
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: Connection | None = None

@@ -7,7 +7,8 @@ from state.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    # Off by default for SQLite, though SQLite can: with it, a kill leaves the old schema or the new one, whole.
+    # Off by default for SQLite, though SQLite can. Alembic finds the caller's transaction and leaves it to the caller
+    # to commit, so a kill leaves the old schema or the new one, whole.
     transactional_ddl=True,
 )
 context.run_migrations()

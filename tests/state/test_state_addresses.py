@@ -7,8 +7,9 @@ import traceback
 from pathlib import Path
 
 import pytest
+from state_worker import added
 
-from state import open_store
+from state import Bucket, open_store
 from state.errors import DatabaseUnavailable
 from state.memory import MemoryStore
 from state.store import default_url, shared_store
@@ -86,6 +87,21 @@ def test_a_data_directory_may_have_an_odd_name(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("XDG_DATA_HOME", str(odd))
     open_store().close()
     assert [path.name for path in odd.rglob("*.db")] == ["aimd.db"]
+
+
+def test_a_relative_path_is_of_the_folder_in_which_the_store_was_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    with open_store("sqlite:///aimd.db") as store:
+        monkeypatch.chdir(there)  # as a flow does that runs in a folder of its own
+        assert store.transact(Bucket("notion"), added) == 1
+        assert list(store.evidence.versions()) == []
+        assert store.url == "sqlite:///aimd.db"
+    assert [path.name for path in tmp_path.rglob("*.db*")] == ["aimd.db"]
 
 
 def test_a_process_has_one_shared_store_a_url(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

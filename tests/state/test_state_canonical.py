@@ -91,6 +91,8 @@ def test_a_plan_counts_every_record_once_and_numbers_versions_without_a_gap(page
         assert head.version == reached.get(item.external_id, 0) + 1
         assert item.sha256 == head.sha256 != content.get(item.external_id)
         reached[item.external_id], content[item.external_id] = head.version, head.sha256
+    for key, value in dict(page).items():  # what stood last on the page is current, and not deleted
+        assert content[key] == body(key, {"v": value}).sha256
 
 
 def test_counts_add_up() -> None:
