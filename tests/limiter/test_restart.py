@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -109,4 +110,32 @@ def test_a_clock_set_back_between_processes_lengthens_no_wait(machine: Machine) 
     client, vendor = machine.process([])
     client.get("/users")
     assert vendor.times == [pytest.approx(120.0)]
+    end(client)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "cooldown_until = 9e999, next_slot = 9e999",
+        "cooldown_until = 1e300, next_slot = -1e300",
+        "updated_at = 9e999",
+        "updated_at = 1e12, cooldown_until = 1e12",
+        "rate = 9e999, ceiling = -9e999",
+        "rate = -1",
+        "learner = '{'",
+        """learner = '{"v": 1, "rounds": 1e99}'""",
+        """learner = '{"v": 99}'""",
+    ],
+)
+def test_a_row_edited_by_hand_stops_nobody_for_longer_than_a_day(machine: Machine, edit: str) -> None:
+    client, _ = machine.process([(429, {"Retry-After": "5"})])
+    client.get("/users")
+    end(client)
+    with sqlite3.connect(machine.url.removeprefix("sqlite:///")) as database:
+        database.execute(f"UPDATE limiter SET {edit}")
+    database.close()
+    client, vendor = machine.process([429, 200])
+    assert client.get("/users").status_code == 200
+    assert vendor.times[0] <= client.limiter.config.max_cooldown + 60.0
+    assert 0.05 <= client.limiter.snapshot()["current_rate"] <= 10.0
     end(client)
