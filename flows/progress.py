@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
@@ -60,11 +61,9 @@ class Lines(Listener):
             self._last[stream] = now
             expected = f" of about {chunk.expected:,}" if chunk.expected and not chunk.complete else ""
             done = ", complete" if chunk.complete else ""
-            print(
-                f"{stream}: {chunk.listed:,}{expected} records, {rate:.3g} requests/s{done}",
-                file=self._stream,
-                flush=True,
-            )
+            line = f"{stream}: {chunk.listed:,}{expected} records, {rate:.3g} requests/s{done}"
+            with contextlib.suppress(OSError, ValueError):  # whoever read it has gone; what is collected still counts
+                print(line, file=self._stream, flush=True)
 
 
 class Bars(Listener):
