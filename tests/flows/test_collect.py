@@ -136,6 +136,12 @@ class TestFull:
         collector.sync("pages")
         assert collector.sync("pages", full=True, pages=1).counts.pages == 4
 
+    def test_of_an_earlier_run_that_goes_on_is_not_begun_again(self, collector, clock):
+        collector.sync("pages")
+        clock.now += 3600
+        assert collector.chunk("pages", full=True, pages=2).more
+        assert collector.sync("pages", full=True).counts.pages == 2 + 1, "the rest, and what is newer"
+
     def test_gives_up_a_listing_of_what_is_new(self, collector, world, clock):
         collector.sync("pages")
         clock.now += 3600

@@ -115,6 +115,13 @@ class TestFaults:
 
 
 class TestOddRecords:
+    def test_half_of_a_character_is_kept(self, scripted):
+        """Text that a vendor cut in the middle of an emoji."""
+        body = b'{"results":[{"id":"a","name":"half \\ud83d"}],"has_more":false,"next_cursor":null}'
+        collector, _ = scripted(httpx.Response(200, content=body))
+        assert collector.sync("users").counts.new == 1
+        assert collector.current("users")["a"]["name"] == "half \ud83d"
+
     def dated(self, key, edited):
         return {"object": "page", "id": key, **({} if edited is None else {"last_edited_time": edited})}
 
@@ -262,19 +269,26 @@ class TestTwoAtOnce:
 
 
 class TestStopping:
-    def test_a_sync_that_is_asked_to_stop_says_so_and_keeps_what_it_has(self, collector, clock):
+    @pytest.fixture
+    def stop(self, collector):
+        """Asked of in place of every wait, between two pages also."""
         stop = Stop()
-        collector.chunk("users", pages=1)
+        collector.clock = type("Clock", (), {"sleep": staticmethod(lambda seconds: stop.sleep(0))})
+        return stop
 
-        def sleep(seconds):
-            stop.set()
-            stop.sleep(seconds)
-
+    def test_a_sync_that_is_asked_to_stop_says_so_and_keeps_what_it_has(self, collector, stop):
+        since = collector.store.evidence.now()
+        assert collector.chunk("users", pages=1, since=since).more
         before = collector.cursor("users")
-        collector.clock = type("Clock", (), {"sleep": staticmethod(sleep), "__call__": clock.__call__})()
-        came = collector.chunk("users")
-        assert came.problem.message.startswith("The sync was stopped")
+        stop.set()
+        came = collector.chunk("users", since=since)
+        assert came.problem.message.startswith("The sync was stopped. What was collected is kept")
         assert collector.cursor("users") == before
+
+    def test_and_sends_nothing_more_even_if_it_need_not_wait(self, collector, stop, vendor):
+        stop.set()
+        assert collector.chunk("users").problem is not None
+        assert vendor.stats()["requests"] == 0
 
     def test_whoever_waits_wakes_at_once(self, in_threads):
         stop = Stop()
