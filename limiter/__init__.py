@@ -28,6 +28,7 @@ from limiter.errors import (
     VendorError,
     WaitTooLong,
 )
+from limiter.hooks import Hook, LimiterEvent
 from limiter.limiter import Limiter
 from limiter.presets import API_RATE_CONFIGS, api_config
 from limiter.transport import AimdTransport, AsyncAimdTransport
@@ -45,6 +46,8 @@ __all__ = [
     "AsyncAimdTransport",
     "Bounds",
     "Limiter",
+    "Hook",
+    "LimiterEvent",
     "ApiRateConfig",
     "API_RATE_CONFIGS",
     "api_config",

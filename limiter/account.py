@@ -15,6 +15,13 @@ def started(state: LimiterState, now: float) -> HistoryEvent:
     return HistoryEvent(now, "start", state.rate, state.rate)
 
 
+def terminal(state: LimiterState, now: float, *, status: int, retry_after: float | None) -> HistoryEvent:
+    """A refusal that waiting does not end: it teaches nothing, and whoever reads the history has to know of it."""
+    return HistoryEvent(
+        now, "terminal", state.rate, state.rate, ceiling=state.ceiling, retry_after=retry_after, status=status
+    )
+
+
 def event(
     before: LimiterState,
     after: LimiterState,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 import httpx
 
 from limiter.bounds import Bounds
 from limiter.config import ApiRateConfig
+from limiter.hooks import Hook
 from limiter.limiter import Limiter
 from limiter.presets import api_config
 from limiter.transport import AimdTransport, AsyncAimdTransport
@@ -98,6 +99,7 @@ def make_client_for(
     max_retries: int = 20,
     backoff_status_codes: Collection[int] = (429, 529),
     max_wait: float | None = None,
+    hooks: Iterable[Hook] = (),
     **httpx_kwargs: Any,
 ) -> AimdClient:
     """A client for an API by name.
@@ -112,6 +114,7 @@ def make_client_for(
         max_retries: Sends again after throttled replies.
         backoff_status_codes: What counts as throttled, besides what the vendor's own rules say.
         max_wait: Seconds a request may wait in all before `WaitTooLong`; None for as long as it takes.
+        hooks: Hear of every change of the limiter that this client's requests bring; see `limiter.hooks`.
         **httpx_kwargs: As for `httpx.Client`: `headers`, `auth`, `timeout`, `verify`, `proxy`, `transport`, ...
 
     Returns:
@@ -139,6 +142,7 @@ def make_client_for(
         max_retries=max_retries,
         backoff_status_codes=backoff_status_codes,
         max_wait=max_wait,
+        hooks=hooks,
         **httpx_kwargs,
     )
 
@@ -153,10 +157,11 @@ def make_client_from_config(
     max_retries: int = 20,
     backoff_status_codes: Collection[int] = (429, 529),
     max_wait: float | None = None,
+    hooks: Iterable[Hook] = (),
     **httpx_kwargs: Any,
 ) -> AimdClient:
     """A client for an API that is described in code; see `make_client_for`."""
-    limiter = _limiter(config, tenant, quota_key, store, base_url)
+    limiter = _limiter(config, tenant, quota_key, store, base_url, hooks)
     return AimdClient(limiter, Bounds(max_retries, max_wait, backoff_status_codes), **httpx_kwargs)
 
 
@@ -170,20 +175,26 @@ def make_async_client_for(
     max_retries: int = 20,
     backoff_status_codes: Collection[int] = (429, 529),
     max_wait: float | None = None,
+    hooks: Iterable[Hook] = (),
     **httpx_kwargs: Any,
 ) -> AsyncAimdClient:
     """As `make_client_for`, an `httpx.AsyncClient`."""
-    limiter = _limiter(api_config(name), tenant, quota_key, store, base_url)
+    limiter = _limiter(api_config(name), tenant, quota_key, store, base_url, hooks)
     return AsyncAimdClient(limiter, Bounds(max_retries, max_wait, backoff_status_codes), **httpx_kwargs)
 
 
 def _limiter(
-    config: ApiRateConfig, tenant: str, quota_key: str | None, store: Store | None, base_url: str | None
+    config: ApiRateConfig,
+    tenant: str,
+    quota_key: str | None,
+    store: Store | None,
+    base_url: str | None,
+    hooks: Iterable[Hook],
 ) -> Limiter:
     if base_url is not None:
         config = config.with_changes({"base_url": base_url})
     bucket = Bucket(config.name, quota_key=quota_key or tenant)
-    return Limiter(config, bucket, shared_store() if store is None else store)
+    return Limiter(config, bucket, shared_store() if store is None else store, tenant=tenant, hooks=hooks)
 
 
 def _with_preset(config: ApiRateConfig, httpx_kwargs: dict[str, Any]) -> dict[str, Any]:

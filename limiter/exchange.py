@@ -71,9 +71,6 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             continue
         reply, body = yield from _classification(limiter, response, bounds)
         limiter.tally.add(throttled=reply.kind is Kind.THROTTLED)
-        if reply.kind is Kind.TERMINAL:
-            yield Close(response)
-            raise _terminal(limiter, request, Refused(reply, _kept(request, response, body)))
         if reply.kind is Kind.REFUSED:
             return response
         if reply.kind is Kind.FAULT:
@@ -84,9 +81,13 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             yield Sleep(pause)
             waited += pause
             continue
-        limiter.report((yield Transact(limiter.bucket, limiter.settling(ticket, response.status_code, reply))))
+        learned = yield Transact(limiter.bucket, limiter.settling(ticket, response.status_code, reply))
+        limiter.report(learned, reply.reason)
         if reply.kind is Kind.FINE:
             return response
+        if reply.kind is Kind.TERMINAL:
+            yield Close(response)
+            raise _terminal(limiter, request, Refused(reply, _kept(request, response, body)))
         refusals += 1
         again = refusals <= bounds.max_retries and is_replayable(request)
         if reply.kind is Kind.OVERLOADED and not (again and is_safe(request)):

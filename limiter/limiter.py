@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from limiter import account, aimd
 from limiter.config import ApiRateConfig
+from limiter.hooks import Hook, log_event, tell
 from limiter.replies import Kind, Reply
 from limiter.tally import Tally
 from state.records import Bucket, Decision, HistoryEvent, LimiterState
 from state.store import Store
-
-log = logging.getLogger("limiter")
 
 Decide = Callable[[LimiterState | None, float], Decision[Any]]
 
@@ -50,15 +48,27 @@ class Limiter:
         config: The API.
         bucket: Which limit of it, and whose.
         store: Where it is remembered.
+        tenant: On whose behalf the clients of this object send, for the hooks; by default whose quota it is.
+        hooks: Hear of every change, after it is kept; see `limiter.hooks`.
 
     Attributes:
         tally: What the clients of this object have done; the rest is shared with everybody, this is not.
     """
 
-    def __init__(self, config: ApiRateConfig, bucket: Bucket, store: Store) -> None:
+    def __init__(
+        self,
+        config: ApiRateConfig,
+        bucket: Bucket,
+        store: Store,
+        *,
+        tenant: str | None = None,
+        hooks: Iterable[Hook] = (),
+    ) -> None:
         self.config = config
         self.bucket = bucket
         self.store = store
+        self.tenant = bucket.quota_key if tenant is None else tenant
+        self._hooks = (log_event, *hooks)
         self.tally = Tally()
 
     def __repr__(self) -> str:
@@ -142,6 +152,9 @@ class Limiter:
 
         def decide(found: LimiterState | None, now: float) -> Decision[HistoryEvent | None]:
             before = self._state(found, now)
+            if reply.kind is Kind.TERMINAL:
+                refused = account.terminal(before, now, status=status, retry_after=reply.retry_after)
+                return account.recorded(replace(before, updated_at=now), refused)
             if reply.kind is Kind.THROTTLED:
                 after = aimd.throttled(before, self.config, now, ticket, reply.retry_after)
             elif reply.kind is Kind.OVERLOADED:
@@ -154,37 +167,15 @@ class Limiter:
 
         return decide
 
-    def report(self, happened: HistoryEvent | None) -> None:
-        """Log a change of the rate: DEBUG on an increase, WARNING on a backoff or a hold, with the figures as extra."""
-        if happened is None:
-            return
-        increase = happened.kind in ("increase", "recovered")
-        level = logging.DEBUG if increase else logging.WARNING
-        if not log.isEnabledFor(level):
-            return
-        hold = max(0.0, happened.cooldown_until - happened.at)
-        figures = {
-            "api": self.bucket.api,
-            "bucket": str(self.bucket),
-            "event": happened.kind,
-            "rate_before": happened.rate_before,
-            "rate_after": happened.rate_after,
-            "ceiling": happened.ceiling,
-            "retry_after": happened.retry_after,
-            "cooldown_until": happened.cooldown_until,
-            "status": happened.status,
-        }
-        log.log(
-            level,
-            "%s: %s %.3g -> %.3g requests/s%s%s",
-            self.bucket,
-            happened.kind,
-            happened.rate_before,
-            happened.rate_after,
-            f", status {happened.status}" if happened.status else "",
-            f", nothing is sent for {hold:.1f} s" if hold and not increase else "",
-            extra=figures,
-        )
+    def report(self, happened: HistoryEvent | None, reason: str = "") -> None:
+        """Tell the hooks of a change; the first of them logs it.
+
+        Args:
+            happened: What `settling` gave; None if nothing that has a name.
+            reason: The vendor's own word for it.
+        """
+        if happened is not None:
+            tell(self._hooks, self.bucket, self.tenant, happened, reason)
 
     def _state(self, found: LimiterState | None, now: float) -> LimiterState:
         return aimd.fresh(self.config, now) if found is None else aimd.at_time(found, self.config, now)

@@ -80,7 +80,8 @@ class HistoryEvent:
 
     Attributes:
         at: When, epoch seconds.
-        kind: `start`, `increase`, `backoff` (the rate was cut), `cooldown` (a hold without a cut), `recovered`.
+        kind: `start`, `increase`, `backoff` (the rate was cut), `cooldown` (a hold without a cut), `recovered`,
+            `terminal` (a refusal that waiting does not end).
         rate_before: Requests per second.
         rate_after: Requests per second.
         ceiling: The learned ceiling after it, requests per second; 0.0 when none is known.

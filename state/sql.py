@@ -26,7 +26,7 @@ T = TypeVar("T")
 LEARNER_VERSION = 1
 """Of the JSON column. Another version's learner is forgotten, the rate and everything else in columns is not."""
 
-KINDS = ("start", "increase", "backoff", "cooldown", "recovered")
+KINDS = ("start", "increase", "backoff", "cooldown", "recovered", "terminal")
 """History kinds by their number in the database: only ever append."""
 
 _KIND_NAMES = dict(enumerate(KINDS))

@@ -125,7 +125,7 @@ def test_the_history_keeps_an_event_as_it_was_told(store: Store) -> None:
     assert store.history(NOTION) == [whole, bare]
 
 
-@pytest.mark.parametrize("kind", ["start", "increase", "backoff", "cooldown", "recovered"])
+@pytest.mark.parametrize("kind", ["start", "increase", "backoff", "cooldown", "recovered", "terminal"])
 def test_the_history_knows_every_kind_of_event(store: Store, kind: str) -> None:
     store.transact(NOTION, keep(KNOWN, told(1.0, kind)))
     assert [event.kind for event in store.history(NOTION)] == [kind]
