@@ -1,7 +1,8 @@
-"""Tasks for anyone's flow: one call of an API at the rate that was learned for it.
+"""Tasks for anyone's flow: an API called, or listed, at the rate that was learned for it.
 
-Throttles and faults are the limiter's to wait for and to retry, so these tasks have no retries of their own; what is
-raised is final.
+They work in any flow, in `.map`, and with every task runner: the limiter is a row in the database, so tasks in many
+threads, processes or machines that use one `AIMD_DATABASE_URL` share one rate. Throttles and faults are the limiter's
+to wait for and to retry, so these tasks have no retries of their own; what is raised is final.
 """
 
 from __future__ import annotations
@@ -13,14 +14,17 @@ import anyio.to_thread
 import httpx
 from prefect import runtime, task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
 
-from flows.credentials import VARIABLES, Credential, credential_for
-from flows.errors import MissingCredential
+from flows.credentials import client_options_for
+from flows.events import emit_limiter_event
+from flows.pages import iterate, iterate_async
+from flows.paginators import Paginator
 from limiter import make_async_client_for, make_client_for
 from state import context
 
 
-@task(name="call API", task_run_name="{method} {api} {path}", cache_policy=NO_CACHE)
+@task(name="call API", task_run_name="{method} {api} {path}", tags=["aimd"], retries=0, cache_policy=NO_CACHE)
 def call_api(
     api: str,
     method: str,
@@ -40,7 +44,7 @@ def call_api(
     Args:
         api: A preset, or a name from `AIMD_CONFIG` or `API_RATE_CONFIGS`.
         method: HTTP method.
-        path: Relative to the API's base URL.
+        path: Relative to the API's base URL; `""` for Zapier, whose hook URL is the credential.
         params: Query parameters.
         json: JSON body.
         headers: Further headers. Not for credentials: those come from the environment or a block.
@@ -63,17 +67,20 @@ def call_api(
     Example:
         >>> from prefect import flow
         >>> @flow
-        ... def team():
-        ...     return call_api("notion", "GET", "/users", params={"page_size": 100})["results"]
+        ... def titles(pages):
+        ...     answers = call_api.map("notion", "GET", [f"/pages/{page}" for page in pages])
+        ...     return [answer["properties"] for answer in answers.result()]
     """
-    context.run_id.set(_flow_run_id())
-    sent = {**_authorization(api, credentials), **(headers or {})}
-    with make_client_for(api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, headers=sent) as client:
+    _name_the_run(api)
+    options = client_options_for(api, credentials, headers)
+    with make_client_for(
+        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+    ) as client:
         response = client.request(method, path, params=params, json=json, extensions={"safe": safe})
     return _content(response)
 
 
-@task(name="call API", task_run_name="{method} {api} {path}", cache_policy=NO_CACHE)
+@task(name="call API", task_run_name="{method} {api} {path}", tags=["aimd"], retries=0, cache_policy=NO_CACHE)
 async def call_api_async(
     api: str,
     method: str,
@@ -89,23 +96,66 @@ async def call_api_async(
     max_wait: float | None = None,
 ) -> Any:
     """As `call_api`, for async flows: waiting blocks nobody."""
-    context.run_id.set(_flow_run_id())
-    authorization = await anyio.to_thread.run_sync(_authorization, api, credentials)  # a block comes over the network
-    sent = {**authorization, **(headers or {})}
-    client = make_async_client_for(api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, headers=sent)
-    async with client:
+    _name_the_run(api)
+    options = await anyio.to_thread.run_sync(client_options_for, api, credentials, headers)  # a block comes over HTTP
+    async with make_async_client_for(
+        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+    ) as client:
         response = await client.request(method, path, params=params, json=json, extensions={"safe": safe})
     return _content(response)
 
 
-def _authorization(api: str, block: str | None) -> Mapping[str, str]:
-    try:
-        credential: Credential = credential_for(api, block)
-    except MissingCredential:
-        if api in VARIABLES:
-            raise
-        return {}  # an API of the user's own may need none
-    return credential.headers
+@task(
+    name="list API", task_run_name="{method} {api} {path}, all pages", tags=["aimd"], retries=0, cache_policy=NO_CACHE
+)
+def paginate(
+    api: str, method: str, path: str, *, paginator: Paginator | None = None, records: str = "results", **how: Any
+) -> list[Any]:
+    """List all records of an API as fast as it allows. For more than fits into memory, use `flows.pages.iterate`.
+
+    Args:
+        api: A preset, or a name from `AIMD_CONFIG` or `API_RATE_CONFIGS`.
+        method: HTTP method.
+        path: Relative to the API's base URL.
+        paginator: How to ask for the next page; by default as the API's source does with this method.
+        records: The field that holds a page's records.
+        **how: As for `flows.pages.iterate`: `params`, `json`, `headers`, `tenant`, `quota_key`, `credentials`, `safe`,
+            `max_wait`.
+
+    Raises:
+        BadPage: An answer that is not a page, after the last try.
+        ListingCut: A page points to one that came before.
+        httpx.HTTPError: As `call_api`.
+
+    Example:
+        >>> from prefect import flow
+        >>> @flow
+        ... def people():
+        ...     return [user["name"] for user in paginate("notion", "GET", "/users")]
+    """
+    _name_the_run(api)
+    return list(iterate(api, method, path, paginator=paginator, records=records, **how))
+
+
+@task(
+    name="list API", task_run_name="{method} {api} {path}, all pages", tags=["aimd"], retries=0, cache_policy=NO_CACHE
+)
+async def paginate_async(
+    api: str, method: str, path: str, *, paginator: Paginator | None = None, records: str = "results", **how: Any
+) -> list[Any]:
+    """As `paginate`, for async flows: waiting blocks nobody."""
+    _name_the_run(api)
+    return [each async for each in iterate_async(api, method, path, paginator=paginator, records=records, **how)]
+
+
+def _name_the_run(api: str) -> None:
+    """Let the history name the flow run, and the task run its API."""
+    context.run_id.set(runtime.flow_run.id)
+    running = TaskRunContext.get()
+    if running is not None:
+        # A task's tags are fixed before its arguments are known. A run's go to the server with its next state, as
+        # Prefect itself does with the name that it makes of the arguments.
+        running.task_run.tags.append(f"api:{api}")
 
 
 def _content(response: httpx.Response) -> Any:
@@ -116,8 +166,3 @@ def _content(response: httpx.Response) -> Any:
         return response.json()
     except ValueError:
         return response.text
-
-
-def _flow_run_id() -> str | None:
-    run_id: str | None = runtime.flow_run.id
-    return run_id

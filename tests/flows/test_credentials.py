@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from flows.blocks import NotionCredentials
-from flows.credentials import BLOCKS, VARIABLES, Credential, credential_for
+from flows.credentials import PLACES, Credential, Place, credential_for
 from flows.errors import MissingCredential
 from flows.sources import SOURCES
 from limiter import API_RATE_CONFIGS, ConfigurationError
@@ -57,9 +57,10 @@ class TestTheEnvironment:
         assert credential_for("notion").token == "later"
 
     def test_every_name_is_of_an_api_and_every_block_is_there(self):
-        assert set(VARIABLES) <= set(API_RATE_CONFIGS)
-        assert set(SOURCES) <= set(VARIABLES)
-        assert {"notion": NotionCredentials.__name__} == BLOCKS
+        assert set(PLACES) <= set(API_RATE_CONFIGS)
+        assert set(SOURCES) <= set(PLACES)
+        assert PLACES["notion"] == Place("NOTION_TOKEN", NotionCredentials.__name__)
+        assert len({place.variable for place in PLACES.values()}) == len(PLACES)
 
 
 @pytest.mark.parametrize("kind", ODD)
@@ -129,8 +130,8 @@ class TestTheBlock:
             credential_for("notion", "empty")
 
     def test_there_is_none_for_other_apis(self):
-        with pytest.raises(ConfigurationError, match="no type of block for the credential of github"):
-            credential_for("github", "mine")
+        with pytest.raises(ConfigurationError, match="no type of block for the credential of vanta"):
+            credential_for("vanta", "mine")
 
     def test_makes_a_client_that_sends_the_token_and_is_limited(self, clock, store):
         vendor = ScriptedVendor([200, 200], clock)

@@ -1,0 +1,259 @@
+"""Listings for anyone's flow: every record of every page, one page at a time.
+
+The order of asking, reading, asking again and going on is one generator; the two drivers perform what it yields.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from typing import Any
+
+import anyio.to_thread
+import httpx
+from prefect import runtime
+
+from flows.credentials import client_options_for
+from flows.errors import BadPage, ListingCut
+from flows.events import emit_limiter_event
+from flows.paginators import PageRequest, Paginator
+from flows.sources import SOURCES
+from limiter import ConfigurationError, make_async_client_for, make_client_for
+from limiter.exchange import fault_delay, may_try_again
+from state import context
+
+Records = list[Any]
+Step = PageRequest | float | Records
+Came = httpx.Response | BadPage | None
+
+
+def iterate(
+    api: str,
+    method: str,
+    path: str,
+    *,
+    paginator: Paginator | None = None,
+    records: str = "results",
+    params: Mapping[str, Any] | None = None,
+    json: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    tenant: str = "default",
+    quota_key: str | None = None,
+    credentials: str | None = None,
+    safe: bool = True,
+    max_wait: float | None = None,
+) -> Iterator[Any]:
+    """List an API's records as fast as it allows, holding one page in memory: for use within a task or a script.
+
+    Args:
+        api: A preset, or a name from `AIMD_CONFIG` or `API_RATE_CONFIGS`.
+        method: HTTP method.
+        path: Relative to the API's base URL.
+        paginator: How to ask for the next page; by default as the API's source does with this method.
+        records: The field that holds a page's records.
+        params: Query of every request.
+        json: JSON body of every request.
+        headers: Further headers. Not for credentials: those come from the environment or a block.
+        tenant: On whose behalf.
+        quota_key: Whose quota; by default the tenant's.
+        credentials: Name of a Prefect block with the credential, before the environment's variable.
+        safe: The requests only read, whatever their method, so that a fault may be tried again.
+        max_wait: Seconds that each request may wait in all; None for as long as it takes.
+
+    Yields:
+        The records in the vendor's order.
+
+    Raises:
+        ConfigurationError: An unknown API, no credential, or no way of paging known; nothing was sent.
+        BadPage: An answer that is not a page, after the last try.
+        ListingCut: A page points to one that came before.
+        httpx.HTTPError: As `flows.tasks.call_api`.
+
+    Example:
+        >>> from prefect import task
+        >>> @task
+        ... def count_people():
+        ...     return sum(user["type"] == "person" for user in iterate("notion", "GET", "/users"))
+    """
+    steps = listing(_first(method, path, params, json), paginator or paginator_for(api, method), records, safe=safe)
+    options = client_options_for(api, credentials, headers)
+    context.run_id.set(runtime.flow_run.id)
+    with make_client_for(
+        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+    ) as client:
+        came: Came = None
+        while True:
+            try:
+                step = steps.send(came)
+            except StopIteration:
+                return
+            came = None
+            match step:
+                case PageRequest():
+                    response = client.send(client.build_request(**_asked(step, safe)), stream=True)
+                    try:
+                        response.read()
+                        came = response
+                    except (httpx.TransportError, httpx.DecodingError) as error:
+                        came = _cut_short(error)
+                    finally:
+                        response.close()
+                case float():
+                    time.sleep(step)
+                case _:
+                    yield from step
+
+
+async def iterate_async(
+    api: str,
+    method: str,
+    path: str,
+    *,
+    paginator: Paginator | None = None,
+    records: str = "results",
+    params: Mapping[str, Any] | None = None,
+    json: Mapping[str, Any] | None = None,
+    headers: Mapping[str, str] | None = None,
+    tenant: str = "default",
+    quota_key: str | None = None,
+    credentials: str | None = None,
+    safe: bool = True,
+    max_wait: float | None = None,
+) -> AsyncIterator[Any]:
+    """As `iterate`, for async flows: waiting blocks nobody."""
+    steps = listing(_first(method, path, params, json), paginator or paginator_for(api, method), records, safe=safe)
+    options = await anyio.to_thread.run_sync(client_options_for, api, credentials, headers)
+    context.run_id.set(runtime.flow_run.id)
+    async with make_async_client_for(
+        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+    ) as client:
+        came: Came = None
+        while True:
+            try:
+                step = steps.send(came)
+            except StopIteration:
+                return
+            came = None
+            match step:
+                case PageRequest():
+                    response = await client.send(client.build_request(**_asked(step, safe)), stream=True)
+                    try:
+                        await response.aread()
+                        came = response
+                    except (httpx.TransportError, httpx.DecodingError) as error:
+                        came = _cut_short(error)
+                    finally:
+                        await response.aclose()
+                case float():
+                    await asyncio.sleep(step)
+                case _:
+                    for record in step:
+                        yield record
+
+
+def listing(
+    first: PageRequest,
+    paginator: Paginator,
+    records: str,
+    *,
+    safe: bool = True,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Generator[Step, Came, None]:
+    """All pages of a listing, as steps to perform.
+
+    Args:
+        first: The request, without paging.
+        paginator: How to ask for the next page.
+        records: The field that holds a page's records.
+        safe: A page that is none may be asked for again.
+        monotonic: Seconds of a clock that is never set.
+
+    Yields:
+        A request to send (gives the response, read, or the `BadPage` that reading it made), seconds to wait, or a
+        page's records.
+
+    Raises:
+        BadPage: An answer that is not a page, after the last try.
+        ListingCut: A page points to one that came before.
+        httpx.HTTPStatusError: The vendor answered with an error.
+    """
+    cursor: str | None = None
+    seen: set[str] = set()
+    while True:
+        tries, began = 0, 0.0
+        while True:
+            came = yield paginator.prepare(first, cursor)
+            try:
+                answer = _answer(came)
+                page = _records(answer, records)
+                cursor = paginator.next_cursor(answer)
+                break
+            except BadPage as error:
+                tries, began = tries + 1, began or monotonic()
+                if not (safe and may_try_again(tries, monotonic() - began)):
+                    raise BadPage(
+                        f"{first.method} {first.path} was answered with something that is not a page: {error}"
+                    ) from error
+            yield fault_delay(tries)
+        yield page
+        if cursor is None:
+            return
+        if cursor in seen:
+            raise ListingCut(f"{first.method} {first.path}: a page points to one that came before")
+        seen.add(cursor)
+
+
+def paginator_for(api: str, method: str) -> Paginator:
+    """How the source of an API pages with a method.
+
+    Raises:
+        ConfigurationError: That is not known.
+    """
+    for stream in SOURCES[api].streams if api in SOURCES else ():
+        if stream.method == method.upper():
+            return stream.paginator
+    raise ConfigurationError(
+        f"How {api} pages the answers to {method.upper()} is not known. Nothing was sent; pass paginator=, such as a "
+        "flows.paginators.CursorPaginator."
+    )
+
+
+def _first(method: str, path: str, params: Mapping[str, Any] | None, json: Mapping[str, Any] | None) -> PageRequest:
+    return PageRequest(method.upper(), path, dict(params or {}), json)
+
+
+def _asked(request: PageRequest, safe: bool) -> dict[str, Any]:
+    query = dict(request.query) or None
+    return {
+        "method": request.method,
+        "url": request.path,
+        "params": query,
+        "json": request.body,
+        "extensions": {"safe": safe},
+    }
+
+
+def _cut_short(error: Exception) -> BadPage:
+    return BadPage(f"the body was cut short ({type(error).__name__})")
+
+
+def _answer(came: Came) -> Mapping[str, Any]:
+    if isinstance(came, BadPage):
+        raise came
+    assert came is not None, "a request gives something"
+    came.raise_for_status()
+    try:
+        answer = came.json()
+    except (ValueError, RecursionError) as error:
+        raise BadPage("it is not JSON") from error
+    if not isinstance(answer, Mapping):
+        raise BadPage("it is not a JSON object")
+    return answer
+
+
+def _records(answer: Mapping[str, Any], field: str) -> Records:
+    found = answer.get(field)
+    if not isinstance(found, list):
+        raise BadPage(f"it has no list {field!r}")
+    return found
