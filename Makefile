@@ -23,7 +23,7 @@ demo: setup
 	@$(BIN)/aimd demo
 
 test: setup
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator, World
+from state import open_store
+from state.records import Collection
 from tests.end_to_end.waiting import cooldown, wait_until
 
 pytestmark = pytest.mark.server
@@ -20,16 +22,25 @@ IN_COOLDOWN = (2, 5, 8)
 """Kills that come while the vendor has asked for silence."""
 
 
+@pytest.fixture
+def world() -> World:
+    """More pages than ten runs come to before they are killed."""
+    return World(seed=3, users=150, pages=2000, data_sources=2, rows=120)
+
+
 def test_a_sync_that_is_killed_again_and_again_loses_and_doubles_nothing(
     aimd, vendor: Simulator, world: World, tmp_path: Path
 ):
     database = tmp_path / "aimd.db"
+    brisk = tmp_path / "brisk.toml"  # whatever is learned here, the test shall not wait for it
+    brisk.write_text("[notion]\ninitial_rate = 5.0\nmin_rate = 5.0\n")
     command = ("sync", "notion", "--json", "--pages-per-task", "2")
     cooldowns = 0
+    reached: list[int] = []
     for kill in range(KILLS):
         # Slow enough to be caught at work: the bucket holds one token, so somebody is always in flight or waiting.
-        vendor.set_policy("token:rate=3,burst=3")
-        process = aimd.start(*command)
+        vendor.set_policy("token:rate=5,burst=3")
+        process = aimd.start(*command, AIMD_CONFIG=str(brisk))
         before = vendor.stats()
         if kill in IN_COOLDOWN:
             wait_until(lambda: vendor.stats()["accepted"] > before["accepted"], process)  # noqa: B023
@@ -41,12 +52,15 @@ def test_a_sync_that_is_killed_again_and_again_loses_and_doubles_nothing(
             wait_until(lambda: vendor.stats()["accepted"] >= before["accepted"] + more, process)  # noqa: B023
         process.send_signal(signal.SIGKILL)
         process.communicate()
+        reached.append(pages_listed(database))
     vendor.set_policy("none")
 
-    code, report, errors = aimd.run(*command)
+    code, report, errors = aimd.run(*command, AIMD_CONFIG=str(brisk))
 
     assert (code, report["state"]) == (0, "complete"), errors
     assert cooldowns == len(IN_COOLDOWN)
+    assert reached == sorted(reached), "a run began anew instead of going on"
+    assert reached[-1] >= KILLS // 2
     assert vendor.stats()["early"] == 0, "a request came before a cooldown that was told had ended"
     with sqlite3.connect(database) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -57,3 +71,10 @@ def test_a_sync_that_is_killed_again_and_again_loses_and_doubles_nothing(
     assert {key for stream, key in stored if stream == "users"} == set(world.ids("user"))
     assert {key for stream, key in stored if stream == "data_sources"} == set(world.ids("data_source"))
     assert {key for stream, key in stored if stream == "pages"} == {*world.ids("page"), *world.ids("row")}
+
+
+def pages_listed(database: Path) -> int:
+    """How far the listing of pages has come."""
+    with open_store(f"sqlite:///{database}") as store:
+        listing = store.evidence.cursor(Collection("notion", "pages")).listing
+    return listing.pages if listing else 0
