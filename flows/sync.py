@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-from uuid import UUID, uuid4
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from typing import Annotated, Any
+from uuid import uuid4
 
 from prefect import flow, get_run_logger, runtime, task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.futures import PrefectFuture, as_completed
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
+from pydantic import Field
 
 from flows.artifact import publish_limiter
 from flows.collect import Wanted, collect
 from flows.credentials import credential_for
 from flows.outcome import Chunk, Problem, SyncReport, progress
 from flows.progress import listener
+from flows.release import LEAST, MOST, RELEASE_AFTER, Patience, comes_back, patience_for, reschedule
+from flows.server_away import ProgressArtifact, tolerated
 from flows.sources import SourceName, Task, plan, source_named
-from flows.stopping import Stop, stop
-from limiter import ConfigurationError, make_client_for
+from flows.stopping import stop
+from limiter import ConfigurationError, WaitTooLong, make_client_for
 from state import context
 from state.errors import StateError
 from state.records import Provenance, SyncRun
@@ -29,6 +32,9 @@ from state.store import Store, shared_store
 
 PAGES_PER_TASK = 20
 """A task costs about 40 ms and 19 KiB in Prefect's database: too much for each page of a fast API."""
+
+reported: ContextVar[Callable[[SyncReport], None] | None] = ContextVar("aimd_reported", default=None)
+"""Hears what came of a sync before Prefect does: where its server is away, the flow's state never arrives."""
 
 
 @task(name="collect pages", task_run_name="{stream}", cache_policy=NO_CACHE, persist_result=False)
@@ -40,6 +46,7 @@ def collect_pages(
     credentials: str | None,
     wanted: Wanted,
     run: str,
+    release_after: float = RELEASE_AFTER,
 ) -> State[Chunk]:
     """Collect some pages of one stream; the cursor in the database is where it begins and ends.
 
@@ -51,6 +58,7 @@ def collect_pages(
         credentials: Name of a Prefect block; None for the environment.
         wanted: How to go about it.
         run: The sync run's id, for the evidence.
+        release_after: The longest cooldown to wait out, seconds.
 
     Returns:
         A state whose data is the `Chunk`; a failed one if the vendor or the database stood in the way.
@@ -59,7 +67,7 @@ def collect_pages(
     store = shared_store()
     [asked] = plan(source_named(source), [stream], tenant, params)
     credential = credential_for(source, credentials)
-    sleep = (stop.get() or Stop()).sleep
+    sleep = (stop.get() or patience_for(source, asked.source.title, tenant, store, release_after)).sleep
     with make_client_for(source, tenant=tenant, store=store, headers=credential.headers, sleep=sleep) as client:
         provenance = Provenance(client.limiter.config.base_url, credential.fingerprint, run)
         chunk = collect(client, store, asked, wanted, provenance, listener=listener.get(), sleep=sleep)
@@ -81,7 +89,8 @@ def sync(
     full: bool = False,
     params: dict[str, str] | None = None,
     credentials: str | None = None,
-    pages_per_task: int = PAGES_PER_TASK,
+    pages_per_task: Annotated[int, Field(ge=1, le=1000)] = PAGES_PER_TASK,
+    release_after: Annotated[float, Field(ge=LEAST, le=MOST)] = RELEASE_AFTER,
 ) -> State[SyncReport]:
     """Collect a source's evidence.
 
@@ -96,6 +105,8 @@ def sync(
         params: What a stream has to be told, such as `{"data_source": "<id>"}` for the rows of a Notion data source.
         credentials: Name of a Prefect block (for Notion: `NotionCredentials`); none for the environment's variable.
         pages_per_task: Pages a Prefect task collects before the next one begins.
+        release_after: The longest cooldown to wait out, in seconds. A run of a deployment that meets a longer one
+            gives its worker back and goes on when the cooldown has ended; any other ends and says when to try again.
 
     Returns:
         A state whose data is the `SyncReport`: completed if everything was collected, failed if not, with the reason.
@@ -105,9 +116,13 @@ def sync(
         Completed(message='20 records: 20 new, 0 changed, 0 unchanged, 0 deleted', type=COMPLETED, result=...)
     """
     try:
-        report = _collected(str(source), streams, tenant, full, params or {}, credentials, pages_per_task)
+        report = _collected(
+            str(source), streams, tenant, full, params or {}, credentials, pages_per_task, release_after
+        )
     except (ConfigurationError, StateError) as error:
         report = SyncReport(str(source), tenant, failure=Problem(str(error)))
+    if hear := reported.get():
+        hear(report)
     if report.complete:
         return Completed(message=report.sentence, data=report)
     return Failed(message=report.sentence, data=report)
@@ -121,10 +136,9 @@ def _collected(
     params: Mapping[str, str],
     credentials: str | None,
     pages_per_task: int,
+    release_after: float,
 ) -> SyncReport:
     tasks = plan(source_named(source), streams, tenant, params)
-    if pages_per_task < 1:
-        raise ConfigurationError(f"pages_per_task must be at least 1, not {pages_per_task}. Nothing was sent.")
     credential_for(source, credentials)
     store = shared_store()
     run = uuid4().hex
@@ -133,34 +147,42 @@ def _collected(
     store.evidence.begin_run(
         SyncRun(run, _flow_run_id(), source, tenant, wanted.since, None, "running", asked, outcome={})
     )
-    stopping = Stop()
-    stop.set(stopping)
-    try:
-        report = _all_streams(tasks, tenant, credentials, wanted, run)
-    except BaseException:  # Ctrl-C, or the worker's word to end: nobody may go on waiting in a thread
-        stopping.set()
-        store.evidence.end_run(run, state="incomplete", outcome={})
-        raise
-    try:
-        store.evidence.end_run(run, state=report.state, outcome=report.as_json())
-        _publish(store, source, tenant)
-    except StateError as error:
-        get_run_logger().error("%s", error)
-    return report
-
-
-def _all_streams(tasks: tuple[Task, ...], tenant: str, credentials: str | None, wanted: Wanted, run: str) -> SyncReport:
-    """Run the streams side by side, each task by task, and show how far they are."""
-    source = tasks[0].source
-    report = SyncReport(source.name, tenant, {each.stream.name: Chunk() for each in tasks})
-    artifact = create_progress_artifact(0.0, key=f"sync-{source.name}", description=f"{source.title}, {tenant}")
-    assert isinstance(artifact, UUID), "called from a sync flow"
+    patience = patience_for(source, tasks[0].source.title, tenant, store, release_after)
+    stop.set(patience)
 
     def submit(each: Task) -> PrefectFuture[Any]:
         return collect_pages.submit(
-            source.name, each.stream.name, tenant, dict(each.parameters), credentials, wanted, run
+            source, each.stream.name, tenant, dict(each.parameters), credentials, wanted, run, release_after
         )
 
+    try:
+        report = _all_streams(tasks, tenant, patience, submit)
+    except BaseException:  # Ctrl-C, or the worker's word to end: nobody may go on waiting in a thread
+        patience.set()
+        store.evidence.end_run(run, state="incomplete", outcome={})
+        raise
+    back = bool(patience.until) and comes_back()
+    _end(store, run, report, "waiting" if back else report.state)
+    with tolerated("What the limiter learned"):
+        _publish(store, source, tenant)
+    if back:
+        reschedule(patience.until, patience.reason)
+        _end(store, run, report, report.state)  # the server would not
+    return report
+
+
+def _all_streams(
+    tasks: tuple[Task, ...], tenant: str, patience: Patience, submit: Callable[[Task], PrefectFuture[Any]]
+) -> SyncReport:
+    """Run the streams side by side, each task by task, and show how far they are."""
+    source = tasks[0].source
+    report = SyncReport(source.name, tenant, {each.stream.name: Chunk() for each in tasks})
+    try:
+        patience.look()
+    except WaitTooLong as error:
+        held = Chunk(problem=Problem(str(error), error.until))
+        return SyncReport(source.name, tenant, {each.stream.name: held for each in tasks})
+    artifact = ProgressArtifact(f"sync-{source.name}", f"{source.title}, {tenant}")
     running = {submit(each): each for each in tasks}
     while running:
         future = next(iter(as_completed(list(running))))
@@ -172,7 +194,7 @@ def _all_streams(tasks: tuple[Task, ...], tenant: str, credentials: str | None, 
         report = report.with_chunk(each.stream.name, chunk)
         if chunk.more:
             running[submit(each)] = each
-        update_progress_artifact(artifact, progress(report.streams.values()), description=_headline(report))
+        artifact.update(progress(report.streams.values()), _headline(report), last=not running)
     return report
 
 
@@ -184,10 +206,21 @@ def _headline(report: SyncReport) -> str:
     )
 
 
+def _end(store: Store, run: str, report: SyncReport, state: str) -> None:
+    """Record how the run ended."""
+    try:
+        store.evidence.end_run(run, state=state, outcome=report.as_json())
+    except StateError as error:
+        get_run_logger().error("%s", error)
+
+
 def _publish(store: Store, source: str, tenant: str) -> None:
     """Show what the limiter learned."""
-    with make_client_for(source, tenant=tenant, store=store) as client:
-        publish_limiter(store, client.limiter.bucket, client.limiter.config)
+    try:
+        with make_client_for(source, tenant=tenant, store=store) as client:
+            publish_limiter(store, client.limiter.bucket, client.limiter.config)
+    except StateError as error:
+        get_run_logger().error("%s", error)
 
 
 def _flow_run_id() -> str | None:

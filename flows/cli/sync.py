@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -26,14 +28,18 @@ def sync(
     credentials: Annotated[
         str | None, typer.Option(metavar="BLOCK", help="A Prefect block with the credential, before the environment.")
     ] = None,
-    pages_per_task: Annotated[int, typer.Option(min=1, help="Pages a Prefect task collects.")] = 20,
+    pages_per_task: Annotated[int, typer.Option(min=1, max=1000, help="Pages a Prefect task collects.")] = 20,
+    release_after: Annotated[
+        float,
+        typer.Option(min=1, max=86_400, metavar="SECONDS", help="Longest cooldown to wait out; after it, exit 75."),
+    ] = 120.0,
     as_json: Json = False,
 ) -> None:
     """Collect a source's evidence at the rate that was learned, from where the last run stopped."""
     with friendly(as_json):
         params = _parameters(param or [])
         _check(source, stream, tenant, params, credentials)
-        report = _run(
+        report, failed = _run(
             source=source,
             streams=stream or None,
             tenant=tenant,
@@ -41,12 +47,17 @@ def sync(
             params=params,
             credentials=credentials,
             pages_per_task=pages_per_task,
+            release_after=release_after,
         )
         emit(report.as_json(), as_json=as_json, table=lambda: _table(report))
         for problem in report.problems:
             say(problem.message)
-        if not report.complete:
-            raise typer.Exit(Exit.TRY_LATER if report.retry_at else Exit.INCOMPLETE)
+        code = Exit.TRY_LATER if report.retry_at else Exit.DONE if report.complete else Exit.INCOMPLETE
+        if failed:
+            say(failed)
+            _leave(code or Exit.INCOMPLETE)
+        if code:
+            raise typer.Exit(code)
 
 
 def _parameters(given: list[str]) -> dict[str, str]:
@@ -77,25 +88,46 @@ def _check(
     shared_store().evidence.runs(limit=1)
 
 
-def _run(**arguments: Any) -> SyncReport:
+def _run(**arguments: Any) -> tuple[SyncReport, str]:
+    """What came of it, and what Prefect's server made of that if it failed."""
     from flows.environment import be_quiet
 
     be_quiet()
+    # After that Prefect gives up on its server: a restart takes five seconds, and somebody is waiting for an answer.
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
     _check_server()
-    from flows.outcome import SyncReport
+    import httpx
+    from prefect.exceptions import PrefectException
+
     from flows.progress import listener, listener_for
+    from flows.sync import reported
     from flows.sync import sync as flow
 
+    reports: list[SyncReport] = []
     with listener_for() as shown, as_ctrl_c():
         listener.set(shown)
+        reported.set(reports.append)
         try:
             state: Any = flow(**arguments, return_state=True)
         except KeyboardInterrupt:
             fail("Stopped; what was collected is kept. Run again to go on.", Exit.INTERRUPTED)
-    report = state.result(raise_on_failure=False)
-    if not isinstance(report, SyncReport):
-        fail(f"The run ended as {state.name}: {state.message}. What was collected is kept; run again to go on.")
-    return report
+        except (httpx.HTTPError, PrefectException) as error:
+            failed = f"Prefect's server failed during the run ({type(error).__name__})"
+        else:
+            failed = "" if reports else f"The run ended as {state.name}: {state.message}"
+    if not reports:
+        fail(f"{failed}. What was collected is kept; run again to go on.")
+    return reports[0], failed and f"{failed}: its UI does not show how the run ended. What was collected is kept."
+
+
+def _leave(code: Exit) -> None:
+    """End the process, if its server is away: Prefect would first try for minutes to tell it of each event."""
+    from prefect.settings import get_current_settings
+
+    if get_current_settings().api.url:  # a temporary one is this process's own, and has to be stopped
+        sys.stdout.flush()
+        os._exit(code)
+    raise typer.Exit(code)
 
 
 def _check_server() -> None:

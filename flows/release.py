@@ -1,0 +1,189 @@
+"""Long cooldowns give the worker back: the run ends, and begins again when the vendor can be asked.
+
+A sync waits out a short cooldown where it is. One that is longer than `release_after` ends all its streams, since they
+share the bucket: everything that was collected is stored, and the cursors say where to go on. A run of a deployment
+is then scheduled for the end of the cooldown (`reschedule`); any other says when to try again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.client.schemas.responses import SetStateStatus
+from prefect.context import FlowRunContext
+from prefect.exceptions import Abort
+from prefect.states import AwaitingRetry
+
+from flows.stopping import Stop, Stopped
+from limiter import Limiter, WaitTooLong, api_config
+from state.records import Bucket
+from state.store import Store
+
+RELEASE_AFTER = 120.0
+"""Seconds. A new process costs about five; a worker that waits for two minutes is not missed."""
+LEAST, MOST = 1.0, 86_400.0
+"""Bounds of `release_after`, seconds. No cooldown is longer than a day, so the last means never."""
+
+
+class Patience(Stop):
+    """Waits for the limiter, but out no cooldown that is longer than its worker should be held for.
+
+    Whoever meets such a cooldown wakes all who wait. What the rate alone makes a request wait is never too long,
+    however low the rate: a new process would wait for the same.
+
+    Args:
+        title: The vendor's name for people.
+        limiter: Whose cooldowns.
+        release_after: The longest cooldown to wait out, seconds.
+
+    Attributes:
+        until: The end of the cooldown that is too long, epoch seconds; 0.0 while there is none.
+    """
+
+    def __init__(self, title: str, limiter: Limiter, release_after: float) -> None:
+        super().__init__()
+        self._title = title
+        self._limiter = limiter
+        self._release_after = release_after
+        self._asked = ""
+        self.until = 0.0
+
+    @property
+    def reason(self) -> str:
+        """What the vendor asked for, and until when, in a few words."""
+        return f"{self._asked}; resumes {clock_time(self.until)}"
+
+    def look(self) -> None:
+        """Find out how long the bucket is held.
+
+        Raises:
+            WaitTooLong: Longer than `release_after` from now on.
+        """
+        until = self._limiter.snapshot()["cooldown_until"]
+        left = until - self._limiter.store.evidence.now()
+        if left > self._release_after:
+            self._asked, self.until = f"{self._title} asked for {duration(left)}", until
+            self.set()
+            raise self._too_long()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for so many seconds.
+
+        Raises:
+            WaitTooLong: A long cooldown has begun, before or meanwhile.
+            Stopped: The sync was asked to stop, before or meanwhile.
+        """
+        if seconds > self._release_after:
+            self.look()
+        try:
+            super().sleep(seconds)
+        except Stopped:
+            if self.until:
+                raise self._too_long() from None
+            raise
+
+    def _too_long(self) -> WaitTooLong:
+        return WaitTooLong(
+            f"{self._asked}; what was collected is kept. Run again from {clock_time(self.until)} on.",
+            api=self._limiter.bucket.api,
+            bucket=str(self._limiter.bucket),
+            until=self.until,
+        )
+
+
+def patience_for(api: str, title: str, tenant: str, store: Store, release_after: float) -> Patience:
+    """The patience of a sync.
+
+    Args:
+        api: Name of the preset.
+        title: The vendor's name for people.
+        tenant: Whose quota.
+        store: Where the limiter is remembered.
+        release_after: The longest cooldown to wait out, seconds.
+    """
+    config = api_config(api)
+    return Patience(title, Limiter(config, Bucket(config.name, quota_key=tenant), store), release_after)
+
+
+def comes_back() -> bool:
+    """Whether somebody would run this flow run again if it were scheduled: `reschedule` says who."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow_run is not None and context.flow_run.deployment_id is not None
+
+
+def reschedule(until: float, message: str) -> None:
+    """End this process and let the same flow run begin again in another one.
+
+    Works for runs of a deployment: whoever started this run, a worker or `serve`, asks the server for all scheduled
+    runs of its work pool or deployments, and this one is among them again. A run without a deployment (`aimd sync`,
+    a flow that calls the sync as a subflow) belongs to the process that called it, and nobody would look for it.
+
+    Prefect documents no way to do this. The one used here, tried with 3.9.1:
+
+    - the server accepts `AwaitingRetry` for a run that is `Running`, and gives its concurrency slot back (Prefect's
+      own `prefect flow-run execute` does the same when it is told to make room). It is proposed, not forced: a run
+      that is being cancelled stays so.
+    - the engine, the worker and `serve` take `Abort` for the server's word that this process has no more to do: no
+      state is set, nothing is a failure.
+    - the worker looks ahead by `PREFECT_WORKER_PREFETCH_SECONDS` (10): so much earlier the new process starts, and
+      waits for its time.
+
+    Args:
+        until: When to begin again, epoch seconds.
+        message: For the state: why.
+
+    Returns:
+        If the server does not have it so, or cannot be reached: then the run goes on as it is.
+
+    Raises:
+        Abort: It will begin again. Nothing may come after this; let it through.
+    """
+    context = FlowRunContext.get()
+    assert context is not None, "called from a flow that comes back"
+    assert context.flow_run is not None, "called from a flow that comes back"
+    run = context.flow_run
+    state: State[None] = AwaitingRetry(scheduled_time=datetime.fromtimestamp(until, UTC), message=message)
+    with get_client(sync_client=True) as client:
+        answer = client.set_flow_run_state(run.id, state)
+    if answer.status is SetStateStatus.ACCEPT:
+        run.state = state  # for the engine's last line in the log, which would say `Running`
+        raise Abort(message)
+
+
+def duration(seconds: float) -> str:
+    """A time span for people: seconds, from two minutes on minutes, from two hours on hours.
+
+    Example:
+        >>> duration(14.2), duration(3540), duration(7200)
+        ('15 s', '59 min', '2 h')
+    """
+    if seconds < 120:
+        return f"{math.ceil(seconds)} s"
+    minutes = math.ceil(round(seconds) / 60)
+    if minutes < 120:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def clock_time(until: float, now: float | None = None) -> str:
+    """A time in UTC for people, never earlier than it is: with seconds if it is near, with the date if it is far.
+
+    Args:
+        until: Epoch seconds.
+        now: Epoch seconds; by default what this machine's clock says.
+
+    Example:
+        >>> clock_time(1_764_079_375.2, now=1_764_079_300), clock_time(1_764_079_375.2, now=1_764_075_000)
+        ('14:02:56 UTC', '14:03 UTC')
+        >>> clock_time(1_764_079_375.2, now=1_764_000_000)
+        '25 Nov 14:03 UTC'
+    """
+    left = until - (time.time() if now is None else now)
+    near = left < 600
+    shown = datetime.fromtimestamp(math.ceil(until) if near else math.ceil(until / 60) * 60, UTC)
+    return shown.strftime("%H:%M:%S UTC" if near else "%H:%M UTC" if left < 12 * 3600 else "%-d %b %H:%M UTC")
