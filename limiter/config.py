@@ -61,6 +61,9 @@ class ApiRateConfig:
             raise refuse("name must be a non-empty string without a slash")
         if not _is_address(self.base_url):
             raise refuse(f"base_url must be an absolute http or https address, not {self.base_url!r}")
+        if httpx.URL(self.base_url).userinfo:
+            # Not shown: the address goes into logs and into the evidence, a credential must not.
+            raise refuse("base_url must not hold a user or password; send them as a header or with auth=")
         for name in ("documented_limit_desc", "dialect"):
             if not isinstance(getattr(self, name), str):
                 raise refuse(f"{name} must be text, not {getattr(self, name)!r}")

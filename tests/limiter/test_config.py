@@ -155,3 +155,10 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "latin.toml").write_bytes("[é]".encode("latin-1"))
     with pytest.raises(ConfigurationError, match="not valid TOML"):
         read_config_file(str(tmp_path / "latin.toml"), API_RATE_CONFIGS)
+
+
+@pytest.mark.parametrize("address", ["https://ada:hunter2@api.acme.test", "http://hunter2@127.0.0.1:8080/v1"])
+def test_an_address_holds_no_credential_and_the_refusal_does_not_show_it(address: str) -> None:
+    with pytest.raises(ConfigurationError, match="must not hold a user or password") as refused:
+        acme(base_url=address)
+    assert "hunter2" not in str(refused.value)
