@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -115,11 +116,17 @@ def sync_once(stage: Stage) -> Run:
     data_source = stage.simulator.world.ids("data_source")[0]
     command = [sys.executable, "-m", "flows.cli", "sync", "notion", "--full", "--json"]
     command += ["--param", f"data_source={data_source}"]
-    with subprocess.Popen(command, env=dict(stage.environment), stdout=subprocess.PIPE, text=True) as process:
+    # A session of its own: Ctrl-C reaches this process alone, which lets the sync end before the server does.
+    with subprocess.Popen(
+        command, env=dict(stage.environment), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             output, _ = process.communicate()
         except BaseException:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=15)
+            process.kill()
             raise
     report = _report(output)
     if "streams" not in report:
