@@ -77,12 +77,14 @@ class Caption:
         subtitle: What the axes are.
         description: The picture in words.
         keys: Which marks to explain: `backoff`, `held`, `cooldown`.
+        before: What came before the plot's left edge, in a few words.
     """
 
     title: str
     subtitle: str
     description: str
     keys: Sequence[str]
+    before: str = ""
 
 
 def canvas(**options: Any) -> Any:
@@ -96,7 +98,7 @@ def canvas(**options: Any) -> Any:
         height=HEIGHT,
         explicit_size=True,
         margin=_MARGIN,
-        margin_top=70,
+        margin_top=78,
         margin_right=160,
         css=[],
         js=[],
@@ -122,6 +124,8 @@ def standalone(chart: Any, caption: Caption, names: Sequence[Name]) -> str:
         heights = _spread([chart.view.y(name.rate) for name in names], chart.view.height)
         _write(svg, caption)
         plot = svg.find(".//g[@class='plot']")
+        if caption.before:
+            _add(plot, "text", caption.before, {"x": "4", "y": "-6"})
         for name, y in zip(names, heights, strict=True):
             classes = f"name name-{name.kind}"
             _add(plot, "text", name.text, {"x": f"{chart.view.width + 8:.0f}", "y": f"{y + 4:.0f}", "class": classes})

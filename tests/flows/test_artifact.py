@@ -4,29 +4,19 @@ import re
 from base64 import b64decode
 from xml.etree import ElementTree
 
-import prefect.artifacts
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.artifact import (
-    EVENTS_SHOWN,
-    _duration,
-    _escaped,
-    _sparkline,
-    artifact_key,
-    headline,
-    limiter_markdown,
-    publish_limiter,
-)
-from flows.picture import shown_rate
-from limiter import ApiRateConfig, make_client_from_config
-from limiter.testing import FakeClock, ScriptedVendor
+from flows.artifact import EVENTS_SHOWN, artifact_key, headline, limiter_markdown
+from flows.curve import EVENTS_DRAWN
+from flows.words import duration, escaped, shown_rate, sparkline
+from limiter import ApiRateConfig
 from state import Bucket, HistoryEvent, LimiterState
-from state.memory import MemoryStore
 
 START = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 RUN = "5f0c1d2e-0000-4000-8000-000000000000"
+LINK = f"[5f0c1d2e](../../runs/flow-run/{RUN})"
 BUCKET = Bucket("acme")
 CONFIG = ApiRateConfig("acme", "https://secret-host.test", documented_rate=3.0, documented_limit_desc="180 a minute")
 EVENTS = [
@@ -38,8 +28,8 @@ COOLING = LimiterState(rate=2.95, ceiling=3.21, cooldown_until=START + 120, thro
 CALM = LimiterState(rate=2.97, ceiling=3.21)
 
 
-def page(state=CALM, events=EVENTS, now=START + 60, run_urls=None, bucket=BUCKET, config=CONFIG, **more):
-    return limiter_markdown(bucket, config, state, events, now, run_urls, **more)
+def page(state=CALM, events=EVENTS, now=START + 60, bucket=BUCKET, config=CONFIG, **more):
+    return limiter_markdown(bucket, config, state, events, now, **more)
 
 
 def rows(markdown):
@@ -115,14 +105,14 @@ def test_a_history_shorter_than_the_hour_is_not_said_to_be_the_hour():
     assert "5 backoffs in the last hour" in headline(CALM, cut_off, START + 3601)
 
 
-def test_without_changes_there_is_no_sparkline():
+def test_without_changes_there_is_nosparkline():
     assert headline(LimiterState(rate=2.0), EVENTS[:1], START + 60) == "2.00 requests/s, no backoffs in the last hour"
     assert headline(LimiterState(rate=2.0), [], START + 60) == "2.00 requests/s, no backoffs in the last hour"
 
 
 @given(st.lists(st.floats(1e-6, 1e6), min_size=1))
 def test_a_sparkline_is_short_and_uses_its_whole_height(rates):
-    line = _sparkline(rates)
+    line = sparkline(rates)
     assert len(line) <= 16
     assert not line or {"▁", "█"} <= set(line)
 
@@ -165,10 +155,11 @@ def test_the_picture_holds_the_rates_of_the_table():
 
 def test_the_table_shows_the_newest_events_first():
     assert rows(page()) == [
-        ["2027-01-15 08:00:30", "backoff", "3.21 → 2.95", "429", "90 s", "08:02:00", "5f0c1d2e"],
-        ["2027-01-15 08:00:10", "increase", "2.00 → 3.21", "", "", "", "5f0c1d2e"],
-        ["2027-01-15 08:00:00", "start", "2.00", "", "", "", ""],
+        ["08:00:30", "backoff", "3.21 → 2.95", "429", "90 s", "08:02:00", LINK],
+        ["08:00:10", "increase", "2.00 → 3.21", "", "", "", LINK],
+        ["08:00:00", "start", "2.00", "", "", "", ""],
     ]
+    assert rows(page(now=START + 86_400))[0][0] == "2027-01-15 08:00:30"
 
 
 def test_a_cooldown_that_ends_on_another_day_says_which():
@@ -184,14 +175,20 @@ def test_a_long_history_is_cut_and_counted():
     assert "## Last events" in page(events=many[:EVENTS_SHOWN])
 
 
-def test_runs_are_linked_where_their_address_is_known():
-    address = f"http://127.0.0.1:4200/runs/flow-run/{RUN}"
-    assert rows(page(run_urls={RUN: address}))[0][-1] == f"[5f0c1d2e]({address})"
+@pytest.mark.parametrize("run", ["nightly", "javascript:alert(1)", RUN[:-1], f"{RUN})"])
+def test_only_flow_runs_are_linked(run):
+    [row] = rows(page(events=[HistoryEvent(START, "start", 2.0, 2.0, run_id=run)]))
+    assert row[-1] == escaped(run[:8])
 
 
-@pytest.mark.parametrize("address", ["javascript:alert(1)", "http://a b", "http://a)|b", "http://a\nb", ""])
-def test_what_is_no_address_is_not_linked(address):
-    assert rows(page(run_urls={RUN: address}))[0][-1] == "5f0c1d2e"
+def test_the_longest_history_makes_a_page_that_prefect_takes():
+    worst = [
+        HistoryEvent(START + i, "backoff", 3.0 + i % 7 / 10, 2.5 + i % 5 / 10, 3.7, 90.0, 429, START + i + 90, RUN)
+        for i in range(EVENTS_DRAWN)
+    ]
+    markdown = page(events=worst, now=START + EVENTS_DRAWN, total=1_000_000)
+    assert len(markdown.encode()) < 200_000
+    assert f"← {1_000_000 - EVENTS_DRAWN:,} earlier events" in picture(markdown)
 
 
 def test_names_from_outside_stay_text():
@@ -210,9 +207,9 @@ def test_names_from_outside_stay_text():
 
 @given(st.text())
 def test_escaped_text_is_one_line_without_live_marks(text):
-    escaped = _escaped(text)
-    assert escaped.isprintable()
-    assert not re.search(r"(?<!\\)[`*_\[\]<>|~&#!]", escaped.replace("\\\\", ""))
+    shown = escaped(text)
+    assert shown.isprintable()
+    assert not re.search(r"(?<!\\)[`*_\[\]<>|~&#!]", shown.replace("\\\\", ""))
 
 
 def test_addresses_of_the_vendor_are_not_on_the_page():
@@ -237,34 +234,4 @@ def test_addresses_of_the_vendor_are_not_on_the_page():
     ],
 )
 def test_durations_are_said_in_words(seconds, words):
-    assert _duration(seconds) == words
-
-
-# Publishing
-
-
-def test_what_is_published_is_the_page_of_the_store(monkeypatch):
-    published = []
-    # The only part that needs a server; tests/end_to_end reads a published artifact back from one.
-    monkeypatch.setattr(prefect.artifacts, "create_markdown_artifact", lambda **given: published.append(given))
-    clock = FakeClock(START)
-    store = MemoryStore(clock=clock)
-    publish_limiter(store, BUCKET, CONFIG)
-    assert published == []  # never used: nothing to show
-
-    vendor = ScriptedVendor([200, (429, {"Retry-After": "30"})], clock)
-    with make_client_from_config(CONFIG, store=store, transport=vendor.transport, sleep=clock.sleep) as client:
-        for _ in range(5):
-            client.get("/users")
-        bucket = client.limiter.bucket
-    publish_limiter(store, bucket, CONFIG)
-
-    state, now = store.read(bucket)
-    (given,) = published
-    assert given == {
-        "key": "limiter-acme-default-default",
-        "description": headline(state, store.history(bucket), now),
-        "markdown": limiter_markdown(bucket, CONFIG, state, store.history(bucket), now),
-        "_sync": True,
-    }
-    assert "1 backoff in the last hour" in given["description"]
+    assert duration(seconds) == words

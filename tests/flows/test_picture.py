@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.picture import _rate_ticks, _time_ticks, rate_picture, shown_rate, utc
+from flows.curve import curve, rate_ticks, time_ticks
+from flows.picture import rate_picture
 from flows.picture_svg import HEIGHT, WIDTH, _spread
+from flows.words import shown_rate, utc
 from limiter import ApiRateConfig
 from state import HistoryEvent
 
@@ -224,13 +226,15 @@ histories = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(events=histories, rate_now=rates, documented=st.just(0.0) | rates, title=st.text(max_size=90))
-def test_any_history_gives_a_document_with_its_rates(events, rate_now, documented, title):
+def test_any_history_gives_a_document_with_the_rates_that_are_drawn(events, rate_now, documented, title):
     config = ApiRateConfig("acme", "https://api.acme.test", documented_rate=documented)
     svg = rate_picture(events, rate_now=rate_now, now=START + 3e6, config=config, title=title)
     root = parsed(svg)
     assert svg.encode()  # no half of a surrogate pair
     shown = root.find(f"{SVG}desc").text.split()
-    assert {shown_rate(event.rate_after) for event in events} <= set(shown)
+    drawn = curve(events, rate_now=rate_now, now=START + 3e6)
+    assert {shown_rate(event.rate_after) for event in drawn.events} <= set(shown)
+    assert len(drawn.events) + drawn.earlier == len(events)
     assert shown[-1] == shown_rate(rate_now)
 
 
@@ -258,20 +262,20 @@ def test_a_rate_is_shown_with_three_digits(rate, shown):
     ],
 )
 def test_times_are_round_and_readable(seconds, labels):
-    assert [label for _, label in _time_ticks(START, START + seconds)] == labels
+    assert [label for _, label in time_ticks(START, START + seconds)] == labels
 
 
 @settings(max_examples=50)
 @given(st.floats(20, 30 * 86_400), st.floats(0, 1e10))
 def test_there_are_a_few_times_for_any_span(span, start):
-    ticks = list(_time_ticks(start, start + span))
+    ticks = list(time_ticks(start, start + span))
     assert 1 <= len(ticks) <= 9
     assert all(start - 1e-6 <= at <= start + span + 1e-6 for at, _ in ticks)
 
 
 @given(st.floats(1e-6, 1e9))
 def test_the_rate_axis_begins_at_zero_and_ends_above_the_rate(highest):
-    ticks = _rate_ticks(highest)
+    ticks = rate_ticks(highest)
     assert ticks[0] == 0.0
     assert highest < ticks[-1] < 1.6 * highest
     assert 3 <= len(ticks) <= 9
