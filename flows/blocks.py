@@ -2,6 +2,8 @@
 
 Each makes clients that send its secret at the rate that was learned for its API. Name a saved one where credentials are
 asked for (`aimd sync notion --credentials NAME`, the parameter of a deployment, `call_api(..., credentials=NAME)`).
+A server in whose environment this package is installed offers them by itself; to another one,
+`prefect block register -m flows.blocks` makes them known.
 
 Vanta is not among them: its client id and secret have to be exchanged for a token first.
 """

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -144,7 +145,9 @@ def _every_block_is_offered(api: httpx.Client) -> None:
 
 def _deployed(api: httpx.Client, parameters: dict[str, Any]) -> str:
     flow = answer(api.post("/flows/", json={"name": "asks"}))["id"]
-    made = {"name": "asks", "flow_id": flow, "entrypoint": "tests.end_to_end.someones_flow.asks"}
+    # Where the code is: else a run begins with a copy of the whole folder.
+    pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(Path.cwd())}}]
+    made = {"name": "asks", "flow_id": flow, "entrypoint": "tests.end_to_end.someones_flow.asks", "pull_steps": pull}
     return str(answer(api.post("/deployments/", json={**made, "parameters": parameters}))["id"])
 
 
