@@ -16,9 +16,12 @@ from flows.cli.output import Exit, Json, emit, epilog, fail, friendly, moment, r
 from flows.cli.presets import api_names
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from rich.table import Table
 
     from state.store import Store
+
+_EVENTS_LISTED = 100
 
 app = typer.Typer(no_args_is_help=True, help="What the limiters have learned.")
 
@@ -53,21 +56,26 @@ def show(api: Api, quota_key: QuotaKey = None, as_json: Json = False) -> None:
 def history(
     api: Api,
     quota_key: QuotaKey = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Only the newest events of each limiter.")] = 100,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Only the newest events of each limiter; by default 100, in a picture 2000."
+        ),
+    ] = None,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the rate over time into a file too.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show how an API's rate changed.
 
     Oldest first: each increase, backoff and hold, with what caused it. Rates are requests per second, Retry-After
-    ("retry") and holds seconds.
+    ("retry") and holds seconds. On a terminal one limiter is drawn too.
     """
     with friendly(as_json), for_reading() as store:
         found = _found(store, api, quota_key)
         if svg is not None:
             _draw(found, limit, svg)
-        rows = event_rows(found, limit)
-        emit(rows, as_json=as_json, table=lambda: _events(rows))
+        rows = event_rows(found, limit or _EVENTS_LISTED)
+        emit(rows, as_json=as_json, table=lambda: _with_chart(found, limit, _events(rows)))
 
 
 @app.command(
@@ -172,20 +180,47 @@ def _ask(rows: list[dict[str, Any]]) -> None:
         fail("Nothing was forgotten.")
 
 
-def _draw(found: list[Learned], limit: int, file: Path) -> None:
+def _with_chart(found: list[Learned], limit: int | None, events: Table) -> RenderableType:
+    """The table, below a chart if it is one limiter's and a terminal can show it: a pipe gets text for programs."""
+    if not sys.stdout.isatty() or not (sys.stdout.encoding or "").lower().startswith("utf"):
+        return events
+    if len(found) > 1:
+        say(f"For a chart choose one limiter with --quota-key: {_keys(found)}.")
+        return events
+    from rich.console import Group
+
+    from flows.cli.chart import Chart
+
+    [each] = found
+    drawn = _drawn(each, limit)
+    documented = each.config.documented_rate if each.config else 0.0
+    return Group(Chart(**drawn, documented=documented), "", events)
+
+
+def _draw(found: list[Learned], limit: int | None, file: Path) -> None:
     from flows.picture import rate_picture
     from limiter import ApiRateConfig
 
     if len(found) > 1:
-        keys = ", ".join(sorted({each.bucket.quota_key for each in found}))
-        fail(f"A picture shows one limiter; choose with --quota-key: {keys}.", Exit.USAGE)
+        fail(f"A picture shows one limiter; choose with --quota-key: {_keys(found)}.", Exit.USAGE)
     for each in found:
-        picture = rate_picture(
-            each.events(limit),
-            rate_now=each.row["current_rate"],
-            now=time.time(),
-            config=each.config or ApiRateConfig(each.bucket.api, "https://api.invalid"),  # known no more
-            title=str(each.bucket),
-        )
-        write_file(file, picture)
+        config = each.config or ApiRateConfig(each.bucket.api, "https://api.invalid")  # known no more
+        write_file(file, rate_picture(**_drawn(each, limit), config=config))
         say(f"Drew {each.bucket} into {file}.")
+
+
+def _drawn(each: Learned, limit: int | None) -> dict[str, Any]:
+    """What every picture of a limiter is made of."""
+    from flows.curve import EVENTS_DRAWN
+
+    return {
+        "events": each.events(limit or EVENTS_DRAWN),
+        "rate_now": each.row["current_rate"],
+        "now": time.time(),
+        "title": str(each.bucket),
+        "total": each.store.history_length(each.bucket),
+    }
+
+
+def _keys(found: list[Learned]) -> str:
+    return ", ".join(sorted({each.bucket.quota_key for each in found}))
