@@ -56,6 +56,24 @@ class EvidenceStore:
         with self._reading() as connection:
             return rows.read_cursor(connection, collection)
 
+    def cursors(self, collection: Collection) -> dict[str, Cursor]:
+        """Where every partition of a stream stands, by partition.
+
+        Args:
+            collection: Any partition of the stream.
+        """
+        with self._reading() as connection:
+            return rows.read_cursors(connection, collection)
+
+    def current(self, collection: Collection) -> list[EvidenceVersion]:
+        """What there is now in every partition of a stream, with its content: the newest version of each thing.
+
+        Args:
+            collection: Any partition of the stream.
+        """
+        with self._reading() as connection:
+            return rows.read_current(connection, collection)
+
     def begin_listing(self, collection: Collection, *, full: bool) -> Cursor:
         """Go on with the listing in progress, or begin one.
 

@@ -17,11 +17,14 @@ _evidence, _current, _cursor = tables.evidence, tables.evidence_current, tables.
 
 def within(table: Table, collection: Collection) -> ColumnElement[bool]:
     """That a row belongs to a collection."""
+    return and_(_of_stream(table, collection), table.c.partition == collection.partition)
+
+
+def _of_stream(table: Table, collection: Collection) -> ColumnElement[bool]:
     return and_(
         table.c.source == collection.source,
         table.c.stream == collection.stream,
         table.c.tenant == collection.tenant,
-        table.c.partition == collection.partition,
     )
 
 
@@ -37,8 +40,16 @@ def _key(collection: Collection) -> dict[str, str]:
 def read_cursor(connection: Connection, collection: Collection) -> Cursor:
     """The cursor of a collection; an empty one if it was never listed."""
     row = connection.execute(select(_cursor).where(within(_cursor, collection))).one_or_none()
-    if row is None:
-        return Cursor()
+    return Cursor() if row is None else _cursor_of(row)
+
+
+def read_cursors(connection: Connection, collection: Collection) -> dict[str, Cursor]:
+    """The cursors of all partitions of a stream, by partition."""
+    found = connection.execute(select(_cursor).where(_of_stream(_cursor, collection)))
+    return {row.partition: _cursor_of(row) for row in found}
+
+
+def _cursor_of(row: Row[Any]) -> Cursor:
     listing = None
     if row.listing_began_at is not None:
         listing = Listing(
@@ -83,6 +94,19 @@ def heads(connection: Connection, collection: Collection, ids: Sequence[str]) ->
             statement.where(within(_current, collection), _current.c.external_id.in_(some)),
         )
     }
+
+
+def read_current(connection: Connection, collection: Collection) -> list[EvidenceVersion]:
+    """The current versions of what is not gone, in all partitions of a stream, in the order of their ids."""
+    same = ("source", "stream", "tenant", "partition", "external_id", "version")
+    newest = and_(*(_evidence.c[name] == _current.c[name] for name in same))
+    statement = (
+        select(_evidence)
+        .join(_current, newest)
+        .where(_of_stream(_current, collection), _current.c.deleted.is_(False))
+        .order_by(_current.c.partition, _current.c.external_id)
+    )
+    return [version(row) for row in connection.execute(statement)]
 
 
 def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
