@@ -7,7 +7,7 @@ STAMP  := $(VENV)/.installed
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export DO_NOT_TRACK := 1
 
-.PHONY: setup demo test lint format bench lock clean
+.PHONY: setup demo deploy test lint format bench lock clean
 
 setup: $(STAMP)
 
@@ -21,6 +21,10 @@ $(STAMP): requirements.lock pyproject.toml
 
 demo: setup
 	@$(BIN)/aimd demo
+
+# Needs a Prefect server (PREFECT_API_URL); a worker runs what is deployed: `prefect worker start --pool aimd`.
+deploy: setup
+	@$(BIN)/python deployments/deploy.py
 
 test: setup
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)

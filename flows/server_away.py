@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx
 from prefect import get_run_logger
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -33,6 +34,14 @@ def tolerated(what: str) -> Iterator[None]:
             yield
         except (httpx.HTTPError, PrefectException) as error:
             get_run_logger().warning("%s is not shown: Prefect's server failed (%s).", what, _said(error))
+
+
+def wait_for_server() -> None:
+    """At the end of a run, give a server that is away as long to come back as the run's last state gets anyway.
+
+    That is what Prefect's client tries for, a minute by default. Artifacts are made by clients that do not try again.
+    """
+    get_client(sync_client=True).api_healthcheck()  # within a run this is the run's client; it returns what it met
 
 
 class ProgressArtifact:

@@ -21,7 +21,7 @@ from flows.credentials import credential_for
 from flows.outcome import Chunk, Problem, SyncReport, progress
 from flows.progress import listener
 from flows.release import LEAST, MOST, RELEASE_AFTER, Patience, comes_back, patience_for, reschedule
-from flows.server_away import ProgressArtifact, tolerated
+from flows.server_away import ProgressArtifact, tolerated, wait_for_server
 from flows.sources import SourceName, Task, plan, source_named
 from flows.stopping import stop
 from limiter import ConfigurationError, WaitTooLong, make_client_for
@@ -163,6 +163,7 @@ def _collected(
         raise
     back = bool(patience.until) and comes_back()
     _end(store, run, report, "waiting" if back else report.state)
+    wait_for_server()
     with tolerated("What the limiter learned"):
         _publish(store, source, tenant)
     if back:
