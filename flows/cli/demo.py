@@ -76,12 +76,33 @@ def _table(runs: list[Run], limit: float) -> Table:
 
 
 def _say_where(stage: Stage, ui: bool) -> None:
+    path = picture_path(stage.server)
+    if ui:
+        say(f"\nThe limiter's history: {stage.server}{path}   (Ctrl-C stops everything)")
+    else:
+        say(f"\nThe limiter's history: run `aimd ui`, then open http://127.0.0.1:4200{path}")
+    say("Now the real Notion: NOTION_TOKEN=... aimd sync notion")
+
+
+def picture_path(server: str) -> str:
+    """Where the Prefect UI shows the newest picture of the demo's limiter.
+
+    A key's own page lists versions only, so this names the newest version; it keeps its number when another server
+    shows the same home.
+
+    Args:
+        server: The Prefect server's address, without a path.
+    """
+    import httpx
+
     from flows.artifact import artifact_key
     from flows.demo import BUCKET
 
     key = artifact_key(BUCKET)
-    if ui:
-        say(f"\nThe limiter's history: {stage.server}/artifacts/key/{key}   (Ctrl-C stops everything)")
-    else:
-        say(f"\nThe limiter's history: run `aimd ui`, then open http://127.0.0.1:4200/artifacts/key/{key}")
-    say("Now the real Notion: NOTION_TOKEN=... aimd sync notion")
+    asked = {"artifacts": {"key": {"any_": [key]}}, "sort": "UPDATED_DESC", "limit": 1}
+    try:
+        answer = httpx.post(f"{server}/api/artifacts/filter", json=asked, trust_env=False)
+        [newest] = answer.raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return f"/v2/artifacts/key/{key}"
+    return f"/v2/artifacts/artifact/{newest['id']}"
