@@ -257,7 +257,7 @@ class SyncRun:
         tenant: Whose evidence.
         started_at: Epoch seconds.
         ended_at: Epoch seconds; None while it runs, and for ever if it was killed.
-        state: `running`, `complete`, `incomplete` or `failed`.
+        state: `running`, `complete`, `incomplete`, `waiting` (it goes on when a cooldown ends) or `failed`.
         asked: Streams, parameters and options as asked for.
         outcome: What came, by stream; JSON.
     """

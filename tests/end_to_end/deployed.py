@@ -20,6 +20,7 @@ from simulator import Simulator
 from simulator.server import DEFAULT_TOKEN
 
 ROOT = Path(__file__).parents[2]
+FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,16 @@ class Deployed:
         return httpx.get(f"{self.api}/flow_run_states/", params={"flow_run_id": run}).raise_for_status().json()
 
     def wait(self, run: str, *names: str, patience: float = 90.0) -> dict[str, Any]:
-        """The run once its state has one of these names."""
+        """The run once its state has one of these names; fail if it ends in another, or after so many seconds."""
         found: dict[str, Any] = {}
 
         def arrived() -> bool:
             nonlocal found
             found = self.run(run)
-            return found["state"]["name"] in names
+            return found["state"]["name"] in names or found["state"]["type"] in FINAL
 
         wait_for(arrived, patience, lambda: f"{found['state']}, {self.logs()}")
+        assert found["state"]["name"] in names, f"{found['state']}, {self.logs()}"
         return found
 
     def logs(self) -> str:

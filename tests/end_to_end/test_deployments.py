@@ -120,16 +120,13 @@ def test_a_worker_runs_them_by_schedule_one_at_a_time_and_knows_the_rate_after_i
         wait_for(lambda: vendor.stats()["requests"] > 0, 60, deployed.logs)
 
         second = deployed.start_run(source="notion")  # while the first one is at work
-        held_back = deployed.wait(second, "AwaitingConcurrencySlot", "Running", "Completed")
-        assert (held_back["state"]["name"], deployed.run(first)["state"]["name"]) == (
-            "AwaitingConcurrencySlot",
-            "Running",
-        )
-        by_schedule = deployed.wait(first, "Completed", "Failed", "Crashed")
+        deployed.wait(second, "AwaitingConcurrencySlot")
+        assert deployed.run(first)["state"]["name"] == "Running"
+        by_schedule = deployed.wait(first, "Completed")
         assert len(syncs(deployed.database)) == 1
         worker.send_signal(signal.SIGKILL)
         worker.wait()
-    assert (by_schedule["state"]["name"], by_schedule["auto_scheduled"]) == ("Completed", True), deployed.logs()
+    assert by_schedule["auto_scheduled"]
     due, began, asked_at = at.timestamp() // 1, moment(by_schedule["start_time"]), vendor.stats()["first_at"]
     print(f"Running {began - due:.1f} s after its time, the first request {asked_at - began:.1f} s later.")  # noqa: T201
     assert vendor.stats()["rejected"] > 0, "the limit is below max_rate, so it must have been met"
@@ -138,8 +135,7 @@ def test_a_worker_runs_them_by_schedule_one_at_a_time_and_knows_the_rate_after_i
     # The one that was held back looks again after half a minute; as the button in the UI does, let it do so now.
     deployed.post(f"/flow_runs/{second}/set_state", {"state": {"type": "SCHEDULED"}, "force": True})
     with deployed.worker():
-        after_kill = deployed.wait(second, "Completed", "Failed", "Crashed")
-    assert after_kill["state"]["name"] == "Completed", deployed.logs()
+        deployed.wait(second, "Completed")
     (_, ended), (started, _) = syncs(deployed.database)
     assert ended <= started
     found, events = known(deployed.database)

@@ -62,12 +62,12 @@ def test_under_a_worker_the_process_goes_and_the_run_comes_back_to_its_page(
         with Simulator("none", world, faults=["blocked@GET /v1/users#1x9"]) as angry:
             own = {"AIMD_NOTION_BASE_URL": angry.base_url, "AIMD_DATABASE_URL": f"sqlite:///{deployed.folder}/other.db"}
             blocked = deployed.start_run(own, source="notion", streams=["users"])
-            refused = deployed.wait(blocked, "Completed", "Failed", "Crashed")
+            refused = deployed.wait(blocked, "Failed")
             assert angry.stats()["requests"] == 1
 
-        done = deployed.wait(run, "Completed", "Failed", "Crashed")
+        done = deployed.wait(run, "Completed")
 
-    assert (done["state"]["name"], done["id"], done["run_count"]) == ("Completed", run, 2)
+    assert done["run_count"] == 2, "the same run, in another process"
     assert int(done["infrastructure_pid"]) != pid
     assert outcomes(deployed.database) == [("waiting", run), ("complete", run)]
     assert vendor.stats()["early"] == 0
@@ -78,7 +78,6 @@ def test_under_a_worker_the_process_goes_and_the_run_comes_back_to_its_page(
     pages = sum(-(-len(ids) // 100) for ids in (world.ids("user"), world.ids("page") + world.ids("row"))) + 1
     assert vendor.stats()["requests"] <= 2 * pages + 4
 
-    assert refused["state"]["name"] == "Failed"
     assert "refuses this client for good" in refused["state"]["message"]
     assert refused["run_count"] == 1
     assert [row[0] for row in outcomes(deployed.folder / "other.db")] == ["incomplete"]
@@ -92,9 +91,9 @@ def test_under_serve_it_comes_back_as_well(deployed: Deployed, vendor: Simulator
         run = deployed.start_run(source="notion", streams=["users"], release_after=3)
         waiting = deployed.wait(run, "AwaitingRetry")
         vendor.set_policy("none")
-        done = deployed.wait(run, "Completed", "Failed", "Crashed")
+        done = deployed.wait(run, "Completed")
     assert re.fullmatch(REASON, waiting["state"]["message"])
-    assert (done["state"]["name"], done["run_count"]) == ("Completed", 2)
+    assert done["run_count"] == 2
     assert outcomes(deployed.database) == [("waiting", run), ("complete", run)]
     assert vendor.stats()["early"] == 0
     assert stored(deployed.database, "users") == sorted(world.ids("user"))
