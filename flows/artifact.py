@@ -120,13 +120,6 @@ def limiter_artifact(store: Store, bucket: Bucket, config: ApiRateConfig) -> tup
     return headline(state, events, now), page
 
 
-def publish_limiter(store: Store, bucket: Bucket, config: ApiRateConfig) -> None:
-    """Publish the limiter's artifact and the overview once."""
-    from flows.publishing import Publisher
-
-    Publisher(store, bucket, config).finally_publish()
-
-
 def _backoffs(events: Sequence[HistoryEvent], now: float) -> str:
     """How often the rate was cut in the last hour, or in what is known of it."""
     since = now - _HOUR

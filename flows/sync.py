@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Annotated, Any
@@ -10,22 +11,23 @@ from uuid import uuid4
 from prefect import flow, get_run_logger, runtime, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.futures import PrefectFuture, as_completed
+from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from flows.artifact import publish_limiter
 from flows.collect import Wanted, collect
 from flows.credentials import credential_for
+from flows.events import emit_incomplete, emit_limiter_event
 from flows.outcome import Chunk, Problem, SyncReport, progress
 from flows.progress import listener
+from flows.publishing import EVERY, Publisher
 from flows.release import LEAST, MOST, RELEASE_AFTER, Patience, comes_back, patience_for, reschedule
-from flows.server_away import ProgressArtifact, tolerated, wait_for_server
+from flows.server_away import ProgressArtifact, wait_for_server
 from flows.sources import SourceName, Task, plan, source_named
 from flows.stopping import stop
-from limiter import ConfigurationError, WaitTooLong, make_client_for
-from state import context
+from limiter import ConfigurationError, WaitTooLong, api_config, make_client_for
+from state import Bucket, context
 from state.errors import StateError
 from state.records import Provenance, SyncRun
 from state.store import Store, shared_store
@@ -68,7 +70,10 @@ def collect_pages(
     [asked] = plan(source_named(source), [stream], tenant, params)
     credential = credential_for(source, credentials)
     sleep = (stop.get() or patience_for(source, asked.source.title, tenant, store, release_after)).sleep
-    with make_client_for(source, tenant=tenant, store=store, headers=credential.headers, sleep=sleep) as client:
+    client = make_client_for(
+        source, tenant=tenant, store=store, hooks=[emit_limiter_event], headers=credential.headers, sleep=sleep
+    )
+    with client:
         provenance = Provenance(client.limiter.config.base_url, credential.fingerprint, run)
         chunk = collect(client, store, asked, wanted, provenance, listener=listener.get(), sleep=sleep)
     if chunk.problem is not None:
@@ -149,6 +154,7 @@ def _collected(
     )
     patience = patience_for(source, tasks[0].source.title, tenant, store, release_after)
     stop.set(patience)
+    publisher = Publisher(store, Bucket(source, quota_key=tenant), api_config(source))
 
     def submit(each: Task) -> PrefectFuture[Any]:
         return collect_pages.submit(
@@ -156,7 +162,7 @@ def _collected(
         )
 
     try:
-        report = _all_streams(tasks, tenant, patience, submit)
+        report = _all_streams(tasks, tenant, patience, submit, publisher)
     except BaseException:  # Ctrl-C, or the worker's word to end: nobody may go on waiting in a thread
         patience.set()
         store.evidence.end_run(run, state="incomplete", outcome={})
@@ -164,16 +170,20 @@ def _collected(
     back = bool(patience.until) and comes_back()
     _end(store, run, report, "waiting" if back else report.state)
     wait_for_server()
-    with tolerated("What the limiter learned"):
-        _publish(store, source, tenant)
+    publisher.finally_publish()
     if back:
         reschedule(patience.until, patience.reason)
         _end(store, run, report, report.state)  # the server would not
+    emit_incomplete(report)
     return report
 
 
 def _all_streams(
-    tasks: tuple[Task, ...], tenant: str, patience: Patience, submit: Callable[[Task], PrefectFuture[Any]]
+    tasks: tuple[Task, ...],
+    tenant: str,
+    patience: Patience,
+    submit: Callable[[Task], PrefectFuture[Any]],
+    publisher: Publisher,
 ) -> SyncReport:
     """Run the streams side by side, each task by task, and show how far they are."""
     source = tasks[0].source
@@ -184,17 +194,29 @@ def _all_streams(
         held = Chunk(problem=Problem(str(error), error.until))
         return SyncReport(source.name, tenant, {each.stream.name: held for each in tasks})
     artifact = ProgressArtifact(f"sync-{source.name}", f"{source.title}, {tenant}")
-    running = {submit(each): each for each in tasks}
+    running: dict[PrefectFuture[Any], Task] = {}
+    ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
+
+    def run(each: Task) -> None:
+        future = submit(each)
+        running[future] = each
+        future.add_done_callback(ended.put)
+
+    for each in tasks:
+        run(each)
     while running:
-        future = next(iter(as_completed(list(running))))
+        publisher.now_and_then()
+        try:
+            future = ended.get(timeout=EVERY)
+        except queue.Empty:
+            continue
         each = running.pop(future)
-        future.wait()
         chunk = future.result(raise_on_failure=False)
         if not isinstance(chunk, Chunk):  # the task itself failed: a bug, or Prefect's server went away
             chunk = Chunk(problem=Problem(f"The task for {each.stream.name} failed ({chunk}); its cursor stays."))
         report = report.with_chunk(each.stream.name, chunk)
         if chunk.more:
-            running[submit(each)] = each
+            run(each)
         artifact.update(progress(report.streams.values()), _headline(report), last=not running)
     return report
 
@@ -211,15 +233,6 @@ def _end(store: Store, run: str, report: SyncReport, state: str) -> None:
     """Record how the run ended."""
     try:
         store.evidence.end_run(run, state=state, outcome=report.as_json())
-    except StateError as error:
-        get_run_logger().error("%s", error)
-
-
-def _publish(store: Store, source: str, tenant: str) -> None:
-    """Show what the limiter learned."""
-    try:
-        with make_client_for(source, tenant=tenant, store=store) as client:
-            publish_limiter(store, client.limiter.bucket, client.limiter.config)
     except StateError as error:
         get_run_logger().error("%s", error)
 
