@@ -1,8 +1,8 @@
 """A vendor with a hidden rate limit, for demos, tests and benchmarks.
 
-`Simulator` is a real HTTP server that speaks Notion's shapes. Its limits (`simulator.policies`) are pure
-and take the time as an argument, so that a benchmark can use them in virtual time; importing them does
-not import the server.
+`Simulator` is a real HTTP server that speaks the shapes of one of eight vendors (`simulator.vendors`). Its
+limits (`simulator.policies`) are pure and take the time as an argument, so that a benchmark can use them in
+virtual time; importing them does not import the server.
 
 Example:
     >>> from simulator import parse_policy
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
         parse_policy,
     )
     from simulator.server import Simulator
-    from simulator.world import World
+    from simulator.vendors import make_world
+    from simulator.vendors.notion import World
 
 __all__ = [
     "Drift",
@@ -46,6 +47,7 @@ __all__ = [
     "Unlimited",
     "Verdict",
     "World",
+    "make_world",
     "parse_fault",
     "parse_policy",
 ]
@@ -53,7 +55,8 @@ __all__ = [
 _ELSEWHERE = {
     "Fault": "faults",
     "Simulator": "server",
-    "World": "world",
+    "World": "vendors.notion",
+    "make_world": "vendors",
     "parse_fault": "faults",
 }
 

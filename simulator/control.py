@@ -5,7 +5,8 @@ No auth and no limit: they are for the test or the demo that runs the simulator.
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,20 +15,20 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.world import KINDS, World
+from simulator.vendor import Data
 
 
 class Control:
     """The handlers; `app` is them as an ASGI application.
 
     Args:
-        world: The data.
+        data: The data behind the API.
         stats: Returns what `GET /_stats` answers.
         set_policy: Changes the hidden limit to a spec; raises `ValueError` if that is bad.
     """
 
-    def __init__(self, world: World, stats: Callable[[], dict[str, Any]], set_policy: Callable[[str], None]) -> None:
-        self._world = world
+    def __init__(self, data: Data, stats: Callable[[], dict[str, Any]], set_policy: Callable[[str], None]) -> None:
+        self._data = data
         self._stats = stats
         self._set_policy = set_policy
         self.app = Starlette(
@@ -46,68 +47,60 @@ class Control:
         return JSONResponse(self._stats())
 
     async def _get_world(self, request: Request) -> Response:
-        ids = {kind: self._world.ids(kind) for kind in KINDS}
-        rows: dict[str, list[str]] = {id: [] for id in ids["data_source"]}
-        for row in self._world.records("row"):
-            rows[row.parent].append(row.id)
-        counts = {kind: len(of_kind) for kind, of_kind in ids.items()}
-        return JSONResponse({"counts": counts, "ids": ids, "rows": rows})
+        return JSONResponse(self._data.overview())
 
     async def _edit(self, request: Request) -> Response:
-        id = await _field(request, "id")
-        try:
-            record = self._world.edit(id, time.time())
-        except KeyError:
-            raise _unknown(id) from None
-        return JSONResponse({"id": id, "title": record.title})
+        body = await _body(request)
+        id = _field(body, "id")
+        fields = body.get("set", {})
+        if not isinstance(fields, dict):
+            raise HTTPException(400, 'if there is a "set", it must be an object')
+        with _refused(id):
+            title = self._data.change(id, fields, time.time())
+        return JSONResponse({"id": id, "title": title})
 
     async def _remove(self, request: Request) -> Response:
-        id = await _field(request, "id")
-        try:
-            self._world.remove(id)
-        except KeyError:
-            raise _unknown(id) from None
+        id = _field(await _body(request), "id")
+        with _refused(id):
+            self._data.remove(id, time.time())
         return JSONResponse({"id": id})
 
     async def _add(self, request: Request) -> Response:
-        now = time.time()
-        match await _field(request, "kind"):
-            case "page":
-                id = self._world.add_page(now=now)
-            case "user":
-                id = self._world.add_user(now=now)
-            case "row":
-                source = await _field(request, "data_source")
-                try:
-                    id = self._world.add_row(source, now=now)
-                except KeyError:
-                    raise _unknown(source) from None
-            case other:
-                raise HTTPException(400, f"kind must be page, user or row, not {other!r}")
-        return JSONResponse({"id": id})
+        body = await _body(request)
+        kind = _field(body, "kind")
+        with _refused(""):
+            return JSONResponse({"id": self._data.add(kind, body, time.time())})
 
     async def _policy(self, request: Request) -> Response:
-        spec = await _field(request, "policy")
-        try:
+        spec = _field(await _body(request), "policy")
+        with _refused(""):
             self._set_policy(spec)
-        except ValueError as error:
-            raise HTTPException(400, str(error)) from None
         return JSONResponse({"policy": self._stats()["policy"]})
 
 
-async def _field(request: Request, name: str) -> str:
+async def _body(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
         body = None
-    value = body.get(name) if isinstance(body, dict) else None
+    return body if isinstance(body, dict) else {}
+
+
+def _field(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
     if not isinstance(value, str):
         raise HTTPException(400, f'the body must be a JSON object with a string "{name}"')
     return value
 
 
-def _unknown(id: str) -> HTTPException:
-    return HTTPException(404, f"there is no {id!r}")
+@contextmanager
+def _refused(id: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyError as error:
+        raise HTTPException(404, f"there is no {id or error.args[0]!r}") from None
+    except ValueError as error:
+        raise HTTPException(400, str(error)) from None
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:

@@ -1,6 +1,6 @@
 """Scripted misbehaviour: at the n-th accepted request, the vendor does something wrong.
 
-`Fault` and `Script` decide when; `misbehave` is what happens then.
+`Fault` and `Script` decide when; `answer_of` and `break_off` are what happens then.
 """
 
 import re
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from simulator.checks import whole
-from simulator.shapes import error_response, rate_limited
+from simulator.vendor import Vendor
 
 FaultKind = Literal[
     "not-json",
@@ -24,6 +24,8 @@ FaultKind = Literal[
     "error-503",
     "overload-529",
     "blocked",
+    "forbidden",
+    "cursor-expired",
     "reset",
     "slow",
 ]
@@ -115,43 +117,40 @@ class Script:
         return due
 
 
-async def misbehave(kind: FaultKind, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request wrongly, as an ASGI application would answer it rightly.
+def answer_of(kind: FaultKind, vendor: Vendor) -> Response | None:
+    """Return the vendor's answer when this goes wrong; None if the connection breaks instead."""
+    match kind:
+        case "not-json":
+            return vendor.page_of_html()
+        case "no-results":
+            return vendor.empty()
+        case "error-500" | "error-503" | "overload-529":
+            return vendor.failed(int(kind.rpartition("-")[2]))
+        case "blocked":
+            return vendor.blocked()
+        case "forbidden":
+            return vendor.forbidden()
+        case "cursor-expired":
+            return vendor.expired()
+    return None
+
+
+async def break_off(kind: FaultKind, scope: Scope, receive: Receive, send: Send) -> None:
+    """Break the connection: before the answer (`reset`) or in its middle (`truncated`).
 
     Raises:
-        ConnectionResetError: For `reset` and `truncated` on a server that gives no access to the
-            connection (another one than the simulator's own).
+        ConnectionResetError: On a server that gives no access to the connection (another one than the
+            simulator's own).
     """
-    if kind == "reset":
-        await _hang_up(scope, receive, reset=True)
-    elif kind == "truncated":
+    if kind == "truncated":
         start = b'{"object":"list","results":[{"object":"page","id":"'
         headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": start, "more_body": True})
-        await _hang_up(scope, receive)
-    else:
-        await _response(kind)(scope, receive, send)
+    await _hang_up(scope, receive, reset=kind == "reset")
 
 
-def _response(kind: FaultKind) -> Response:
-    match kind:
-        case "not-json":
-            return HTMLResponse("<!DOCTYPE html><title>Notion</title><h1>We will be right back</h1>")
-        case "no-results":
-            return JSONResponse({"object": "list", "next_cursor": None, "has_more": False})
-        case "error-500":
-            return error_response(500, "internal_server_error", "Unexpected error occurred.")
-        case "error-503":
-            return error_response(503, "service_unavailable", "Notion is unavailable. Please try again later.")
-        case "overload-529":
-            return error_response(529, "service_overload", "Notion is overloaded. Please try again later.")
-        case "blocked":
-            return rate_limited("public_api_request_blocked")
-    raise ValueError(f"{kind} is not an answer")
-
-
-async def _hang_up(scope: Scope, receive: Receive, reset: bool = False) -> None:
+async def _hang_up(scope: Scope, receive: Receive, reset: bool) -> None:
     transport = scope.get("state", {}).get("transport")
     if transport is None:
         raise ConnectionResetError("simulated fault")

@@ -1,25 +1,27 @@
-"""What stands between the network and the vendor's endpoints: latency, auth, the hidden limit, faults."""
+"""What stands between the network and the vendor's endpoints: latency, auth, the hidden limits, faults.
+
+The gate decides; the vendor words the answers.
+"""
 
 import asyncio
 import math
 import random
 import time
-import uuid
 from collections.abc import Sequence
 from email.utils import formatdate, parsedate_to_datetime
-from typing import Literal, get_args
+from typing import get_args
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from simulator.faults import SLOW, Fault, Script, misbehave
+from simulator.faults import SLOW, Fault, Script, answer_of, break_off
+from simulator.limits import Limits
 from simulator.meter import Meter
-from simulator.shapes import error_response, rate_limited
-from simulator.verdict import Policy
+from simulator.vendor import Bucket, RetryAfter, Vendor
 
-RetryAfter = Literal["seconds", "date", "none", "exact"]
 RETRY_AFTER_MODES: tuple[RetryAfter, ...] = get_args(RetryAfter)
+REFUSALS = frozenset({400, 401, 403, 404, 409, 410, 422})
+"""What counts as refused rather than accepted."""
 
 
 def retry_after_text(mode: RetryAfter, wait: float, now: float) -> str | None:
@@ -42,11 +44,11 @@ def retry_after_text(mode: RetryAfter, wait: float, now: float) -> str | None:
 
 
 class Gate:
-    """An ASGI application in front of another.
+    """An ASGI application in front of a vendor's.
 
     Args:
-        inner: The vendor's endpoints.
-        policy: The hidden limit. May be replaced at any time by assigning to `policy`.
+        vendor: The vendor.
+        limits: The hidden limits.
         meter: Where requests are counted.
         faults: What goes wrong, and when.
         token: The bearer token that is accepted; None accepts any that is not empty.
@@ -57,8 +59,8 @@ class Gate:
 
     def __init__(
         self,
-        inner: ASGIApp,
-        policy: Policy,
+        vendor: Vendor,
+        limits: Limits,
         meter: Meter,
         *,
         faults: Sequence[Fault],
@@ -67,8 +69,8 @@ class Gate:
         latency: tuple[float, float],
         seed: int,
     ) -> None:
-        self._inner = inner
-        self.policy = policy
+        self._vendor = vendor
+        self._limits = limits
         self._meter = meter
         self._script = Script(faults)
         self._token = token
@@ -79,11 +81,13 @@ class Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         self._meter.arrive(time.time())
-        request_id = str(uuid.uuid4()).encode()
+        request = Request(scope)
 
-        async def send_with_id(message: Message) -> None:
+        async def stamped_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (b"x-notion-request-id", request_id)]
+                stamp = self._vendor.stamp(request, message["status"])
+                stamped = [(name.encode(), value.encode()) for name, value in stamp.items()]
+                message["headers"] = [*message.get("headers", ()), *stamped]
             await send(message)
 
         # The limit is checked half-way, as at a vendor far away: requests that were sent before a 429
@@ -91,37 +95,35 @@ class Gate:
         half = self._random.uniform(*self._latency) / 2
         try:
             await asyncio.sleep(half)
-            await self._decide(half, scope, receive, send_with_id)
+            await self._decide(half, request, receive, stamped_send)
         finally:
             self._meter.leave()
 
-    async def _decide(self, half: float, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._authorized(Request(scope).headers.get("authorization", "")):
+    async def _decide(self, half: float, request: Request, receive: Receive, send: Send) -> None:
+        refusal = self._vendor.authorize(request, self._token)
+        if refusal is not None:
             await asyncio.sleep(half)
             self._meter.refuse()
             # Before the limit, so that a wrong token uses up nobody's quota.
-            await error_response(401, "unauthorized", "API token is invalid.")(scope, receive, send)
+            await refusal(request.scope, receive, send)
             return
-        policy = self.policy  # it may be replaced while this request is in flight
-        verdict = policy.admit(time.monotonic())
-        if not verdict.allowed:
+        admission = self._limits.admit(self._vendor.buckets(request), time.monotonic())
+        if admission.bucket is not None:
             now = time.time()
             self._meter.reject(now)
-            text = retry_after_text(self._mode, verdict.retry_after, now)
+            text = retry_after_text(self._mode, admission.verdict.retry_after, now)
             await asyncio.sleep(half)
-            await self._reject(text)(scope, receive, send)
+            await self._reject(request, admission.bucket, text, receive, send)
             return
         try:
-            await self._admitted(half, scope, receive, send)
+            await self._admitted(half, request, receive, send)
         finally:
-            policy.release(time.monotonic())
+            admission.release(time.monotonic())
 
-    def _authorized(self, header: str) -> bool:
-        scheme, _, token = header.partition(" ")
-        token = token.strip()
-        return scheme.lower() == "bearer" and (bool(token) if self._token is None else token == self._token)
-
-    def _reject(self, retry_after: str | None) -> Response:
+    async def _reject(
+        self, request: Request, bucket: Bucket, retry_after: str | None, receive: Receive, send: Send
+    ) -> None:
+        answer = self._vendor.rejected(request, bucket, retry_after)
         # The wait begins when the client reads it, that is now, unless it is a date. It is noted just
         # before sending and not after: a client may ask for the stats as soon as it has the answer.
         match self._mode:
@@ -129,23 +131,25 @@ class Gate:
                 self._meter.hold(time.time() + float(retry_after or 0))
             case "date":
                 self._meter.hold(parsedate_to_datetime(retry_after or "").timestamp())
-        return rate_limited("public_api_request_rate_limit", retry_after)
+        await answer(request.scope, receive, send)
 
-    async def _admitted(self, half: float, scope: Scope, receive: Receive, send: Send) -> None:
-        method, path = scope["method"], scope["path"]
+    async def _admitted(self, half: float, request: Request, receive: Receive, send: Send) -> None:
+        method, path = request.method, request.url.path
         fault = self._script.next(method, path)
         await asyncio.sleep(half + (SLOW if fault == "slow" else 0))
 
         async def counted_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if message["status"] in (400, 404):
+                if message["status"] in REFUSALS:
                     self._meter.refuse()
                 else:
                     self._meter.accept(f"{method} {path}")
             await send(message)
 
         if fault is None or fault == "slow":
-            await self._inner(scope, receive, counted_send)
+            await self._vendor.app(request.scope, receive, counted_send)
+        elif (answer := answer_of(fault, self._vendor)) is not None:
+            await answer(request.scope, receive, counted_send)
         else:
             self._meter.accept(f"{method} {path}")
-            await misbehave(fault, scope, receive, send)
+            await break_off(fault, request.scope, receive, send)

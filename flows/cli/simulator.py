@@ -16,6 +16,14 @@ class Api(StrEnum):
     """Whose API it speaks."""
 
     NOTION = "notion"
+    VANTA = "vanta"
+    VANTA_AUDITOR = "vanta-auditor"
+    FIELDGUIDE = "fieldguide"
+    GITHUB = "github"
+    SLACK = "slack"
+    AIRTABLE = "airtable"
+    OPENAI = "openai"
+    ZAPIER = "zapier"
 
 
 class RetryAfter(StrEnum):
@@ -32,13 +40,20 @@ def simulator(
     policy: Annotated[str, typer.Option(metavar="SPEC", help="The hidden limit; see above.")] = "token:rate=5,burst=5",
     port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="0 for any that is free.")] = 0,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
-    token: Annotated[str | None, typer.Option(metavar="TOKEN", help="The only token accepted; any by default.")] = None,
-    retry_after: Annotated[RetryAfter, typer.Option(help="How a 429 says when to come back.")] = RetryAfter.SECONDS,
+    token: Annotated[
+        str | None, typer.Option(metavar="TOKEN", help="The only secret accepted; any by default.")
+    ] = None,
+    retry_after: Annotated[
+        RetryAfter | None, typer.Option(help="How a refusal says when to come back; by default as the vendor does.")
+    ] = None,
     latency: Annotated[str, typer.Option(metavar="MIN,MAX", help="Seconds that an answer takes.")] = "0.05,0.15",
-    users: Annotated[int, typer.Option(min=0, metavar="N", help="How many users there are.")] = 20,
-    pages: Annotated[int, typer.Option(min=0, metavar="N", help="How many pages outside of data sources.")] = 60,
-    data_sources: Annotated[int, typer.Option(min=0, metavar="N", help="How many data sources.")] = 3,
-    rows: Annotated[int, typer.Option(min=0, metavar="N", help="How many rows in each data source.")] = 50,
+    users: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count users=N.")] = None,
+    pages: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count pages=N.")] = None,
+    data_sources: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count data_sources=N.")] = None,
+    rows: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count rows=N.")] = None,
+    count: Annotated[
+        list[str] | None, typer.Option(metavar="KIND=N", help="How many of a kind there are; may be repeated.")
+    ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(metavar="SPEC", help="What goes wrong and when; may be repeated.")
     ] = None,
@@ -59,19 +74,23 @@ def simulator(
       inflight:cap=4
       drift:rate=10,burst=10,at=300/600,factor=0.5/1.0
       none
+      documented (each limit that the vendor documents)
 
     Faults, as KIND@METHOD /path#N for the N-th request, or #NxT for T from there on. Kinds: not-json, truncated,
-    no-results, error-500, error-503, overload-529, blocked, reset, slow.
+    no-results, error-500, error-503, overload-529, blocked, forbidden, cursor-expired, reset, slow.
     """  # noqa: D301  (the backspace is meant)
-    from simulator import Simulator, World
+    from simulator import Simulator, make_world
 
     with friendly(as_json):
         try:
+            sizes = {"users": users, "pages": pages, "data_sources": data_sources, "rows": rows}
+            counts = {name: size for name, size in sizes.items() if size is not None} | _counts(count or [])
             vendor = Simulator(
                 policy,
-                World(seed, users=users, pages=pages, data_sources=data_sources, rows=rows),
+                make_world(api.value, seed, **counts),
                 token=token,
-                retry_after=retry_after.value,
+                api=api.value,
+                retry_after=retry_after.value if retry_after else None,
                 latency=_latency(latency),
                 seed=seed,
                 faults=fault or [],
@@ -88,7 +107,12 @@ def simulator(
                 return
             typer.echo(vendor.base_url)
             say(f"{api.value} behind {vendor.policy}; what it has seen: {url}/_stats; Ctrl-C stops it. Elsewhere:")
-            say(f"  NOTION_TOKEN={token or 'any'} AIMD_NOTION_BASE_URL={vendor.base_url} aimd sync notion")
+            variables = " ".join(f"{name}={value}" for name, value in vendor.environment.items())
+            say(
+                f"  {variables} aimd sync {api.value.removesuffix('-auditor')}"
+                if api is not Api.ZAPIER
+                else f"  {variables}"
+            )
             if host not in LOOPBACK:
                 say(f"{host} can be reached by others, and nothing keeps them from changing the data and the limit.")
 
@@ -97,6 +121,16 @@ def simulator(
         except OSError as error:
             why = (error.strerror or str(error)).partition(" (")[0]  # Python repeats the address in brackets
             fail(f"Cannot listen on {host} port {port}: {why}.", Exit.INCOMPLETE)
+
+
+def _counts(given: list[str]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for text in given:
+        kind, _, number = text.partition("=")
+        if not (kind and number.isascii() and number.isdecimal()):
+            raise ValueError(f"a count must be of the form KIND=N, as people=100, not {text!r}")
+        counts[kind] = int(number)
+    return counts
 
 
 def _latency(text: str) -> tuple[float, float]:

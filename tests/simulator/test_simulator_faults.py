@@ -70,6 +70,16 @@ def test_fault_blocked(faulty):
     assert answer.json()["additional_data"] == {"rate_limit_reason": "public_api_request_blocked"}
 
 
+def test_fault_forbidden(faulty):
+    error(faulty.post("/search/forbidden"), 403, "restricted_resource")
+
+
+def test_fault_cursor_expired(faulty):
+    refused = faulty.post("/search/cursor-expired")
+    error(refused, 400, "validation_error")
+    assert "start_cursor" in refused.json()["message"]
+
+
 def test_fault_reset(faulty):
     with pytest.raises(httpx.ReadError, match="reset by peer"):
         faulty.post("/search/reset")

@@ -120,6 +120,8 @@ def test_the_stats_tell_what_was_seen(start):
         "by_path": {"GET /v1/users": 1, "GET /v1/users/me": 2},
         "early": 1,  # the wrong token came in spite of the 429
         "max_in_flight": 1,
+        "by_bucket": {"connection": 1},
+        "vendor": {},
     }
 
 

@@ -1,11 +1,12 @@
-"""Notion's endpoints over a `World`. Auth and limits are not here but in the gate before it.
+"""Notion's endpoints over a `World`, and its words for what the gate refuses.
 
 Shapes and names: https://developers.notion.com/reference/intro (version 2025-09-03 and later).
 """
 
 import json
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,27 +14,49 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.listing import Listings, Order, Page, paginate
-from simulator.queries import query_order, search_object, search_order, time_filter
-from simulator.shapes import NotionError, as_object, bot, error_response, invalid, not_found
-from simulator.world import Kind, Record, World
+from simulator.checks import whole
+from simulator.vendor import Bucket, Data, Vendor, of_type
+from simulator.vendors.notion.listing import Listings, Order, Page, paginate
+from simulator.vendors.notion.queries import query_order, search_object, search_order, time_filter
+from simulator.vendors.notion.shapes import (
+    NotionError,
+    as_object,
+    bot,
+    error_response,
+    invalid,
+    not_found,
+    rate_limited,
+)
+from simulator.vendors.notion.world import Kind, Record, World
 
 ROW_CAP = 10_000
 """Rows that one query returns over all its pages; then it ends with `request_status` incomplete."""
 
+_FAILURES = {
+    500: ("internal_server_error", "Unexpected error occurred."),
+    503: ("service_unavailable", "Notion is unavailable. Please try again later."),
+    529: ("service_overload", "Notion is overloaded. Please try again later."),
+}
 
-class Notion:
-    """The handlers; `app` is them as an ASGI application.
+
+class Notion(Vendor):
+    """The vendor.
 
     Args:
         world: The data.
         row_cap: See `ROW_CAP`.
     """
 
+    name = "notion"
+    title = "Notion"
+    prefix = "/v1"
+    documented: ClassVar[Mapping[str, str]] = {"connection": "fixed:count=180,window=60"}
+
     def __init__(self, world: World, row_cap: int = ROW_CAP) -> None:
+        self.data = world
         self._world = world
         self._listings = Listings(world)
-        self._row_cap = row_cap
+        self._row_cap = whole("row_cap", row_cap)
         self.app = Starlette(
             routes=[
                 Route("/v1/users", self._users, methods=["GET"]),
@@ -47,6 +70,61 @@ class Notion:
         )
         # A redirect to the path without its last slash would be an answer that Notion never gives.
         self.app.router.redirect_slashes = False
+
+    @classmethod
+    def world(cls, seed: int = 0, **counts: int) -> World:
+        """Make data; see `World`."""
+        known = ("users", "pages", "data_sources", "rows")
+        for name in counts:
+            if name not in known:
+                raise ValueError(f"there is no kind {name!r}; known: {', '.join(known)}")
+        return World(seed, **counts)
+
+    @classmethod
+    def from_seed(cls, seed: int, world: Data | None = None) -> "Notion":
+        """See `Vendor.from_seed`."""
+        return cls(of_type(World, world) or World(seed))
+
+    def owns(self, path: str) -> bool:
+        """See `Vendor.owns`."""
+        return path == "/v1" or path.startswith("/v1/")
+
+    def unauthorized(self) -> Response:
+        """See `Vendor.unauthorized`."""
+        return error_response(401, "unauthorized", "API token is invalid.")
+
+    def forbidden(self) -> Response:
+        """See `Vendor.forbidden`."""
+        return error_response(403, "restricted_resource", "Insufficient permissions for this endpoint.")
+
+    def buckets(self, request: Request) -> tuple[Bucket, ...]:
+        """See `Vendor.buckets`."""
+        return (Bucket("connection"),)
+
+    def rejected(self, request: Request, bucket: Bucket, retry_after: str | None) -> Response:
+        """See `Vendor.rejected`."""
+        return rate_limited("public_api_request_rate_limit", retry_after)
+
+    def failed(self, status: int) -> Response:
+        """See `Vendor.failed`."""
+        return error_response(status, *_FAILURES[status])
+
+    def blocked(self) -> Response:
+        """See `Vendor.blocked`."""
+        return rate_limited("public_api_request_blocked")
+
+    def expired(self) -> Response:
+        """See `Vendor.expired`."""
+        refused = invalid("The start_cursor provided is invalid.")
+        return error_response(refused.status, refused.code, refused.message)
+
+    def empty(self) -> Response:
+        """See `Vendor.empty`."""
+        return JSONResponse({"object": "list", "next_cursor": None, "has_more": False})
+
+    def stamp(self, request: Request, status: int) -> Mapping[str, str]:
+        """See `Vendor.stamp`."""
+        return {"x-notion-request-id": str(uuid.uuid4())}
 
     async def _users(self, request: Request) -> Response:
         _check_version(request)

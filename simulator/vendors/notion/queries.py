@@ -5,9 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from simulator.listing import Field, Order
-from simulator.shapes import invalid
-from simulator.world import Record
+from simulator.vendors.notion.listing import Field, Order
+from simulator.vendors.notion.shapes import invalid
+from simulator.vendors.notion.world import Record
 
 Predicate = Callable[[Record], bool]
 

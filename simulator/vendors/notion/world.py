@@ -7,8 +7,9 @@ the lock is held only for a dictionary operation.
 import random
 import threading
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from simulator.checks import whole
 
@@ -95,7 +96,7 @@ class World:
             for _ in range(rows):
                 self._generate("row", self._random.choice(authors), parent)
 
-    def records(self, kind: Kind | None = None, parent: str | None = None) -> list[Record]:
+    def records(self, kind: str | None = None, parent: str | None = None) -> list[Record]:
         """Return a snapshot of what is not in the trash, oldest insertion first."""
         with self._lock:
             records = list(self._records.values())
@@ -105,7 +106,7 @@ class World:
             if not record.in_trash and kind in (None, record.kind) and parent in (None, record.parent)
         ]
 
-    def ids(self, kind: Kind) -> list[str]:
+    def ids(self, kind: str) -> list[str]:
         """Return the ids of what is not in the trash."""
         return [record.id for record in self.records(kind)]
 
@@ -132,7 +133,7 @@ class World:
             self._put(new)
             return new
 
-    def remove(self, id: str) -> None:
+    def remove(self, id: str, now: float | None = None) -> None:
         """Put a page, row or data source with its rows into the trash; take a user away for good.
 
         Raises:
@@ -169,6 +170,34 @@ class World:
             if source.kind != "data_source" or source.in_trash:
                 raise KeyError(data_source_id)
             return self._add("row", title or self._title(), now, self.bot_id, data_source_id)
+
+    def overview(self) -> dict[str, Any]:
+        """See `Data.overview`; `rows` are the ids of the rows of each data source."""
+        ids = {kind: self.ids(kind) for kind in KINDS}
+        rows: dict[str, list[str]] = {id: [] for id in ids["data_source"]}
+        for row in self.records("row"):
+            rows[row.parent].append(row.id)
+        return {"counts": {kind: len(of_kind) for kind, of_kind in ids.items()}, "ids": ids, "rows": rows}
+
+    def change(self, id: str, fields: Mapping[str, Any], now: float) -> str:
+        """See `Data.change`; only the title can be changed, and it makes its own."""
+        if fields:
+            raise ValueError('a record of Notion is edited without a "set"')
+        return self.edit(id, now).title
+
+    def add(self, kind: str, fields: Mapping[str, Any], now: float) -> str:
+        """See `Data.add`: a page, a user, or a row of the `data_source` in the fields."""
+        match kind:
+            case "page":
+                return self.add_page(now=now)
+            case "user":
+                return self.add_user(now=now)
+            case "row":
+                source = fields.get("data_source")
+                if not isinstance(source, str):
+                    raise ValueError('the body must be a JSON object with a string "data_source"')
+                return self.add_row(source, now=now)
+        raise ValueError(f"kind must be page, user or row, not {kind!r}")
 
     def _add(self, kind: Kind, title: str, now: float, author: str = "", parent: str = "") -> str:
         at = minute(now)
