@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flows.artifact import artifact_key
+from flows.curve import EVENTS_DRAWN
 from flows.words import escaped, moment, shown_rate, sparkline, until, utc
 from limiter.config import ApiRateConfig
 from state.records import Bucket, HistoryEvent, LimiterState
@@ -13,7 +14,8 @@ from state.store import Store
 
 OVERVIEW_KEY = "limiters"
 LIMITERS_SHOWN = 200
-_EVENTS_READ = 500
+_EVENTS_READ = 20_000
+"""Of all limiters together, so that many of them cost no more than a few."""
 _HOUR, _DAY = 3600.0, 86_400.0
 # The UI's column has 580 pixels on a small screen, and a table that is wider covers what stands beside it.
 _HEADINGS = ("Limiter", "Now", "Ceiling", "Docs", "Held until", "Backoffs", "Refused", "Changed", "Trend")
@@ -97,11 +99,9 @@ def overview_artifact(store: Store, configs: Mapping[str, ApiRateConfig]) -> tup
     """
     found = sorted(store.buckets(), key=lambda each: each[1].updated_at)
     _, now = store.read(Bucket(""))  # the store's clock; there is no such limiter
-    lines = []
-    for bucket, state in sorted(found[-LIMITERS_SHOWN:]):
-        # One that has rested for a day has nothing to count: enough for its sparkline.
-        events = store.history(bucket, _EVENTS_READ if state.updated_at > now - _DAY else 40)
-        lines.append(Line(bucket, state, events, configs.get(bucket.api)))
+    shown = sorted(found[-LIMITERS_SHOWN:])
+    each = min(EVENTS_DRAWN, _EVENTS_READ // max(1, len(shown)))
+    lines = [Line(bucket, state, store.history(bucket, each), configs.get(bucket.api)) for bucket, state in shown]
     return overview_headline(lines, now, total=len(found)), overview_markdown(lines, now, total=len(found))
 
 

@@ -31,9 +31,9 @@ class Publisher:
     One for each flow run, used by the thread of the flow. Nothing here fails the run: what stands in the way, such as
     a server that is away, is a line in the run's log, and the next time is another try.
 
-    Publishing both artifacts costs 50 to 100 ms, most of it pygal's first import and the server's answer; once a minute
-    that is less than two thousandths of a run. Asking whether it is time costs nothing, and whether anything has
-    changed one row of the history.
+    Publishing both artifacts takes 0.1 s of CPU, 0.2 s where the history is long and 0.5 s with 200 limiters in the
+    database, and leaves 30 to 90 kB in Prefect's. Where nothing has changed, asking takes less than a millisecond, and
+    before it is time nothing.
 
     Args:
         store: Where the limiter is remembered.
