@@ -37,12 +37,6 @@ def in_processes(calls: int = CALLS) -> dict[str, Any]:
     return {"answers": len(answers), "processes_at_work": sum(map(bool, stores.values()))}
 
 
-@flow(name="asks")
-def asks(path: str = "/users/me", calls: int = 3, credentials: str | None = None) -> None:
-    for _ in range(calls):
-        call_api("notion", "GET", path, credentials=credentials)
-
-
 def open_stores() -> int:
     """How many databases this process has opened: only a task that called an API opens one."""
     return store._shared.cache_info().currsize

@@ -1,4 +1,4 @@
-"""A deployment's run meets a vendor that cuts it back and then blocks it, and the server acts upon it by itself."""
+"""A deployed sync meets a vendor that cuts it back and then blocks it, and the server acts upon it by itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from simulator.server import DEFAULT_TOKEN
 
 pytestmark = pytest.mark.server
 
-ASK = "GET /v1/users/me"
+ASK = "GET /v1/users"
 APP = typer.Typer()
 APP.command()(automations.main)
 
@@ -60,6 +60,11 @@ def webhook() -> Iterator[Webhook]:
     yield made
     made.server.shutdown()
     made.server.server_close()
+
+
+@pytest.fixture
+def world() -> World:
+    return World(seed=3, users=450, pages=1, data_sources=1, rows=1)
 
 
 @pytest.fixture
@@ -114,7 +119,7 @@ def test_backoffs_notify_and_a_refusal_for_good_pauses_the_deployment(
         again = CliRunner().invoke(APP, options)
         assert (again.exit_code, json.loads(again.stdout)) == (0, dict.fromkeys(names, "unchanged"))
         NotionCredentials(token=DEFAULT_TOKEN).save("mine", _sync=True)
-    deployment = _deployed(api, {"calls": 5, "credentials": "mine"})
+    deployment = _deployed(api, {"source": "notion", "streams": ["users"], "credentials": "mine"})
     run = answer(api.post(f"/deployments/{deployment}/create_flow_run", json={}))["id"]
 
     # What a worker does with a run; without one, so that this test need not wait for its polling.
@@ -144,27 +149,30 @@ def _every_block_is_offered(api: httpx.Client) -> None:
 
 
 def _deployed(api: httpx.Client, parameters: dict[str, Any]) -> str:
-    flow = answer(api.post("/flows/", json={"name": "asks"}))["id"]
+    flow = answer(api.post("/flows/", json={"name": "sync"}))["id"]
     # Where the code is: else a run begins with a copy of the whole folder.
     pull = [{"prefect.deployments.steps.set_working_directory": {"directory": str(Path.cwd())}}]
-    made = {"name": "asks", "flow_id": flow, "entrypoint": "tests.end_to_end.someones_flow.asks", "pull_steps": pull}
+    made = {"name": "paused by a refusal", "flow_id": flow, "entrypoint": "flows.sync.sync", "pull_steps": pull}
     return str(answer(api.post("/deployments/", json={**made, "parameters": parameters}))["id"])
 
 
 def _the_events_name_the_run(api: httpx.Client, run: str, deployment: str) -> None:
-    asked = {"filter": {"event": {"prefix": ["aimd.limiter."]}, "order": "ASC"}}
+    asked = {"filter": {"event": {"prefix": ["aimd."]}, "order": "ASC"}}
 
     def of_the_run() -> list[dict[str, Any]]:
         events = answer(api.post("/events/filter", json=asked))["events"]
         return [each for each in events if f"prefect.flow-run.{run}" in str(each["related"])]
 
-    wait_for(lambda: len(of_the_run()) >= 5)  # the server writes them down in batches, after it has acted upon them
+    wait_for(lambda: len(of_the_run()) >= 6)  # the server writes them down in batches, after it has acted upon them
     mine = of_the_run()
     kinds = [each["event"].removeprefix("aimd.limiter.") for each in mine]
-    assert kinds == ["backoff", "recovered", "backoff", "recovered", "terminal"]
-    for each in mine:
+    assert kinds == ["backoff", "recovered", "backoff", "recovered", "terminal", "aimd.sync.incomplete"]
+    *changes, incomplete = mine
+    assert incomplete["payload"]["streams"] == ["users"]
+    assert "public_api_request_blocked" in incomplete["payload"]["problems"][0]
+    for each in changes:
         related = {resource["prefect.resource.id"] for resource in each["related"]}
-        assert {f"prefect.deployment.{deployment}", "prefect.tag.aimd", "prefect.tag.api:notion"} <= related
+        assert {f"prefect.deployment.{deployment}"} <= related
         assert each["resource"]["prefect.resource.id"] == "aimd.limiter.notion.default.default"
 
 
