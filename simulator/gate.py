@@ -8,7 +8,7 @@ import math
 import random
 import time
 from collections.abc import Sequence
-from email.utils import formatdate, parsedate_to_datetime
+from email.utils import formatdate
 from typing import get_args
 
 from starlette.requests import Request
@@ -126,11 +126,8 @@ class Gate:
         answer = self._vendor.rejected(request, bucket, retry_after)
         # The wait begins when the client reads it, that is now, unless it is a date. It is noted just
         # before sending and not after: a client may ask for the stats as soon as it has the answer.
-        match self._mode:
-            case "seconds" | "exact":
-                self._meter.hold(time.time() + float(retry_after or 0))
-            case "date":
-                self._meter.hold(parsedate_to_datetime(retry_after or "").timestamp())
+        if (until := self._vendor.until(request, answer, time.time())) is not None:
+            self._meter.hold(until)
         await answer(request.scope, receive, send)
 
     async def _admitted(self, half: float, request: Request, receive: Receive, send: Send) -> None:

@@ -93,6 +93,7 @@ class Simulator:
             self.vendor = make_vendor(api, seed, world)
         self._meter = Meter()
         self._limits = Limits(self.vendor, policy, limits or {})
+        self.vendor.attach(self._limits.of)
         self._gate = Gate(
             self.vendor,
             self._limits,

@@ -1,11 +1,14 @@
 """What the gate and the control endpoints ask of a vendor: the one part that differs from API to API."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
+
+from simulator.verdict import Policy
 
 RetryAfter = Literal["seconds", "date", "none", "exact"]
 T = TypeVar("T")
@@ -25,6 +28,10 @@ class Bucket(NamedTuple):
     def __str__(self) -> str:
         """Return `family` or `family:key`, as the stats show it."""
         return f"{self.family}:{self.key}" if self.key else self.family
+
+
+PolicyOf = Callable[[Bucket], Policy]
+"""Gives the policy of a bucket."""
 
 
 class Data(Protocol):
@@ -102,6 +109,9 @@ class Vendor:
         name = self.name.upper()
         return {f"{name}_TOKEN": token, f"AIMD_{name}_BASE_URL": url + self.prefix}
 
+    def attach(self, policy_of: PolicyOf) -> None:
+        """Learn how to look at the limits, for a vendor that tells how full they are."""
+
     def owns(self, path: str) -> bool:
         """Whether a path is the vendor's; the others are control endpoints."""
         return not path.startswith("/_")
@@ -137,6 +147,19 @@ class Vendor:
             retry_after: What the header says; None for no header.
         """
         raise NotImplementedError
+
+    def until(self, request: Request, answer: Response, now: float) -> float | None:
+        """Return the moment until which a refusal tells to wait, in epoch seconds; None if it does not tell.
+
+        Args:
+            request: What was asked.
+            answer: The refusal; its `Retry-After` is in seconds or an HTTP-date.
+            now: Epoch seconds.
+        """
+        told = answer.headers.get("retry-after")
+        if told is None:
+            return None
+        return parsedate_to_datetime(told).timestamp() if told.endswith("GMT") else now + float(told)
 
     def failed(self, status: int) -> Response:
         """Return the answer of a vendor that is broken: 500, 503 or 529."""

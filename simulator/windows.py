@@ -50,6 +50,16 @@ class FixedWindow(RatePolicy):
         """Return the average over a window, requests/s."""
         return self._count / self._window
 
+    def quota(self, now: float) -> tuple[int, int, float]:
+        """Return the window's count, how many of them are used, and when it ends, for a vendor that tells."""
+        if now >= self._ends:
+            return self._count, 0, self._next_boundary(now)
+        return self._count, self._used, self._ends
+
+    def refund(self) -> None:
+        """Take back the last request that was counted."""
+        self._used = max(0, self._used - 1)
+
     def _next_boundary(self, now: float) -> float:
         offset = self._phase * self._window
         index = math.floor((now + offset) / self._window) + 1

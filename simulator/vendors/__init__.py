@@ -8,6 +8,7 @@ from simulator.vendor import Vendor
 _CLASSES = {
     "notion": ("notion", "Notion"),
     "vanta": ("vanta", "Vanta"),
+    "github": ("github", "GitHub"),
 }
 VENDORS: tuple[str, ...] = tuple(_CLASSES)
 """The names."""

@@ -1,0 +1,5 @@
+"""GitHub: an organization's people, repositories, rules, audit log and alerts."""
+
+from simulator.vendors.github.vendor import ORGANIZATION, GitHub
+
+__all__ = ["ORGANIZATION", "GitHub"]
