@@ -20,7 +20,11 @@ from flows.cli.demo import picture_path
 from simulator import Simulator, World
 from state import Bucket
 
-pytestmark = pytest.mark.server
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium to look with: apt-get install chromium"),
+]
 
 LIMITER = artifact_key(Bucket("notion"))
 UIS = {"v2": "/v2", "v1": ""}
@@ -53,12 +57,9 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("there is no Chromium to look with: apt-get install chromium")
     quiet = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=quiet)
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=quiet)
         yield started
         started.close()
 
