@@ -2,6 +2,9 @@
 
     CollectError              the stream is reported as not complete, the others go on; its cursor stays
     |-- BadPage               a fault: tried again, then given up; the next run starts at the same page
+    |-- TooLarge              an answer larger than may be held in memory; someone must act
+    |-- ForeignLink           a next page at another host, which nothing is sent to; someone must look
+    |-- ParentsLeft           a stream was listed only of some of its parents, or not all of them are known
     |-- Refused               the vendor says no to this credential or request; someone must act
     |   `-- CursorExpired     it no longer knows the page cursor; the listing begins anew
     `-- ListingCut            the vendor ended the listing before its end, or its paging goes in circles; what came is
@@ -21,6 +24,18 @@ class CollectError(Exception):
 
 class BadPage(CollectError):
     """An answer that is not a page: not JSON, cut short, or not of the expected shape."""
+
+
+class TooLarge(CollectError):
+    """An answer that is larger than may be held in memory. Asking again would bring the same."""
+
+
+class ForeignLink(CollectError):
+    """A page points to another host than the API's. Nothing was sent there."""
+
+
+class ParentsLeft(CollectError):
+    """A stream that is listed for each of its parents was not listed for all of them; the others are kept."""
 
 
 class Refused(CollectError):

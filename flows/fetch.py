@@ -7,12 +7,17 @@ from collections.abc import Callable
 
 import httpx
 
-from flows.errors import BadPage, CursorExpired, Refused
+from flows.answer import Answer, PageRequest
+from flows.errors import BadPage, CursorExpired, ForeignLink, Refused, TooLarge
 from flows.listing import Page, read_page
-from flows.paginators import PageRequest
+from flows.reading import strict_json
 from flows.sources import Task
 from limiter import AimdClient
 from limiter.exchange import fault_delay, may_try_again
+from limiter.transport import origin
+
+LARGEST = 64 * 1024 * 1024
+"""Bytes of one answer, decompressed, that are read. A record of 20 MB is kept whole; this is for what has no end."""
 
 
 def fetch_page(
@@ -20,6 +25,8 @@ def fetch_page(
     task: Task,
     request: PageRequest,
     *,
+    cursor: str | None = None,
+    etag: str | None = None,
     sleep: Callable[[float], None] = time.sleep,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> Page:
@@ -32,11 +39,15 @@ def fetch_page(
         client: Of the task's source.
         task: What is listed.
         request: For this page.
+        cursor: Where the page is; None for the first.
+        etag: What the vendor recognizes an earlier answer by; None for nothing.
         sleep: Waits between tries, seconds.
         monotonic: Seconds of a clock that is never set.
 
     Raises:
         BadPage: Still broken after the last try.
+        TooLarge: The answer is larger than `LARGEST`.
+        ForeignLink: The page is at another host; nothing was sent.
         Refused: The vendor said no.
         httpx.HTTPError: As `limiter.exchange.exchange`.
     """
@@ -45,7 +56,7 @@ def fetch_page(
     while True:
         tries += 1
         try:
-            return _try(client, task, request)
+            return _try(client, task, request, cursor, etag)
         except BadPage as error:
             # Only from the first fault on: the try before it may have waited for a cooldown as long as any.
             began = monotonic() if began is None else began
@@ -57,42 +68,67 @@ def fetch_page(
             sleep(fault_delay(tries))
 
 
-def _try(client: AimdClient, task: Task, request: PageRequest) -> Page:
+def _try(client: AimdClient, task: Task, request: PageRequest, cursor: str | None, etag: str | None) -> Page:
     built = client.build_request(
         request.method,
         request.path,
         params=dict(request.query) or None,
         json=request.body,
+        headers={"If-None-Match": etag} if etag else None,
         extensions={"safe": task.stream.safe},
     )
+    if origin(built.url) != origin(client.base_url):  # a cursor from a row that somebody edited
+        raise ForeignLink(f"The next page of {task.stream.name} is at another host: nothing was sent there")
     response = client.send(built, stream=True)
     try:
-        response.read()
+        content = _body(response, task)
     except (httpx.TransportError, httpx.DecodingError) as error:
         raise BadPage(f"the body was cut short ({type(error).__name__})") from error
     finally:
         response.close()
+    if response.status_code == 304 and etag:
+        return Page((), (), None, etag=etag, unchanged=True)
     if not response.is_success:
-        raise _refused(task, response)
-    try:
-        answer = response.json()
-    except ValueError as error:
-        raise BadPage("it is not JSON") from error
-    except RecursionError as error:
-        raise BadPage("it is nested too deeply") from error
-    return read_page(task.stream, answer)
+        # What was read of it by hand, so that a source's rules can look at it.
+        read = httpx.Response(response.status_code, headers=_plain(response.headers), content=content, request=built)
+        if task.stream.empty(read):
+            return Page((), (), None)
+        raise _refused(task, read)
+    answer = strict_json(content, response.headers.get("content-type", ""))
+    if said := task.source.refusal(answer):
+        raise _refused(task, httpx.Response(200, content=content, request=built), said)
+    url, base = str(response.url), str(client.base_url)
+    return read_page(task.stream, Answer(answer, (), response.headers, url, base, cursor))
 
 
-def _refused(task: Task, response: httpx.Response) -> Refused:
+def _body(response: httpx.Response, task: Task) -> bytes:
+    parts, size = [], 0
+    for part in response.iter_bytes():
+        size += len(part)
+        if size > LARGEST:
+            raise TooLarge(
+                f"{task.source.title} answered with more than {LARGEST // 2**20} MiB for {task.stream.name}, which is "
+                "not read: a smaller page size or a filter may help"
+            )
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
+    return [(k, v) for k, v in headers.multi_items() if k not in ("content-encoding", "content-length")]
+
+
+def _refused(task: Task, response: httpx.Response, said: str = "") -> Refused:
     title, status = task.source.title, response.status_code
     if task.source.cursor_expired(response):
         return CursorExpired(f"{title} no longer accepts the page cursor of {task.stream.name}", status=status)
     if status == 401:
         return Refused(f"{title} does not accept the token (401): it is wrong or was revoked", status=status)
-    said = _vendors_words(response)
+    said = said or _vendors_words(response)
     said = f": {said}" if said else ""
     did = "failed" if status >= 500 else "refused"
-    return Refused(f"{title} {did} to list {task.stream.name} ({status}{said})", status=status)
+    hint = "; the token may lack the right to read it" if status == 403 else ""
+    return Refused(f"{title} {did} to list {task.what} ({status}{said}){hint}", status=status)
 
 
 def _vendors_words(response: httpx.Response) -> str:
@@ -101,5 +137,9 @@ def _vendors_words(response: httpx.Response) -> str:
         answer = response.json()
     except (ValueError, RecursionError):
         return ""
-    message = answer.get("message") if isinstance(answer, dict) else None
-    return " ".join(message.split())[:200] if isinstance(message, str) else ""
+    if not isinstance(answer, dict):
+        return ""
+    error = answer.get("error")
+    found = [answer.get("message"), error.get("message") if isinstance(error, dict) else error, answer.get("detail")]
+    words = next((each for each in found if isinstance(each, str)), "")
+    return " ".join(words.split())[:200]

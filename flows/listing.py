@@ -9,18 +9,22 @@ can be right: none from after the listing began, none if a record has no time at
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from flows.answer import Answer, PageRequest, at
 from flows.errors import BadPage
-from flows.paginators import PageRequest
-from flows.stream import Record, Stream
+from flows.stream import Clock, Record, Stream
 from state.records import Listing
 
 UNDATED = ""
 """The candidate of a listing that met a record without a time: no watermark is adopted, so nothing is passed by."""
+
+EMPTY_PAGES = 100
+"""So many in a row that each point to another are a listing that never ends; a few may be a filter's work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +36,16 @@ class Page:
         times: Their watermark fields, in order; None where a record has no time in it; empty for a stream without one.
         next_cursor: Where the next page is; None on the last.
         cut: Why the vendor ended the listing before its end; `""` if it did not.
+        etag: What the vendor would recognize it by; `""` for nothing.
+        unchanged: It is what it was when the vendor gave the ETag that was sent along; then it has no records.
     """
 
     records: tuple[tuple[str, Record], ...]
     times: tuple[datetime | None, ...]
     next_cursor: str | None
     cut: str = ""
+    etag: str = ""
+    unchanged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,25 +73,37 @@ def page_request(stream: Stream, first: PageRequest, listing: Listing, floor: da
         floor: Take only what is not older; None for everything.
     """
     if floor is not None and stream.since is not None:
-        first = replace(first, body={**(first.body or {}), **stream.since(as_text(floor))})
+        wanted = stream.since(_written(floor, stream.clock))
+        if first.method == "GET":
+            first = replace(first, query={**first.query, **wanted})
+        else:
+            first = replace(first, body={**(first.body or {}), **wanted})
     return stream.paginator.prepare(first, listing.page_cursor)
 
 
-def read_page(stream: Stream, answer: Any) -> Page:
+def read_page(stream: Stream, answer: Answer) -> Page:
     """Read an answer.
 
     Raises:
         BadPage: It is not of the expected shape; the message says in what.
+        ForeignLink: It points to another host.
     """
-    records = answer.get(stream.records) if isinstance(answer, Mapping) else None
+    records = at(answer.content, stream.records)
+    if stream.one and isinstance(records, Mapping):
+        records = [records]
     if not isinstance(records, list):
-        raise BadPage(f"it has no list {stream.records!r}")
-    cut = stream.cut(answer)
+        raise BadPage(f"it has no list {stream.records!r}" if stream.records else "it is no list")
+    answer = replace(answer, records=records)
+    cut = stream.cut(answer.content)
+    # A way of paging that can go on behind such a cut says where.
+    beyond = getattr(stream.paginator, "beyond_cut", None) if cut else None
+    cursor = beyond(answer) if beyond else None if cut else stream.paginator.next_cursor(answer)
     return Page(
         records=tuple((_key(stream, record), stream.stable(record)) for record in records),
         times=tuple(_time(stream, record) for record in records) if stream.watermark else (),
-        next_cursor=None if cut else stream.paginator.next_cursor(answer),
-        cut=cut or "",
+        next_cursor=None if cursor is None else _text(cursor, 4096, "its next cursor"),
+        cut="" if cursor else cut or "",
+        etag=answer.headers.get("etag", "") if stream.etag else "",
     )
 
 
@@ -98,7 +118,12 @@ def floor_of(stream: Stream, watermark: str | None, full: bool) -> datetime | No
 
 
 def advance(
-    stream: Stream, listing: Listing, page: Page, floor: datetime | None, seen: Collection[str] = frozenset()
+    stream: Stream,
+    listing: Listing,
+    page: Page,
+    floor: datetime | None,
+    seen: Collection[str] = frozenset(),
+    empty: int = 0,
 ) -> Step:
     """Put a page behind a listing.
 
@@ -107,7 +132,8 @@ def advance(
         listing: As it was when the page was fetched.
         page: What came.
         floor: See `floor_of`.
-        seen: Page cursors that were met before.
+        seen: Page cursors and fingerprints of pages that were met before.
+        empty: Pages without a record just before this one.
     """
     after = replace(
         listing,
@@ -122,7 +148,16 @@ def advance(
         return Step(after, ends=False, broken=f"the vendor ended it early ({page.cut})")
     if page.next_cursor is not None and (page.next_cursor == listing.page_cursor or page.next_cursor in seen):
         return Step(after, ends=False, broken=f"page {after.pages} points to a page that came before")
+    if page.next_cursor is not None and page.records and fingerprint(page) in seen:
+        return Step(after, ends=False, broken=f"page {after.pages} brings just what a page before it brought")
+    if page.next_cursor is not None and not page.records and empty + 1 >= EMPTY_PAGES:
+        return Step(after, ends=False, broken=f"{empty + 1} pages in a row were empty, and each points to another")
     return Step(after, ends=page.next_cursor is None)
+
+
+def fingerprint(page: Page) -> str:
+    """What tells a page from others: the ids on it. A vendor whose cursors never end brings one again and again."""
+    return hashlib.sha256("\n".join(key for key, _ in page.records).encode()).hexdigest()
 
 
 def as_time(text: str) -> datetime:
@@ -153,6 +188,8 @@ def _candidate(stream: Stream, listing: Listing, page: Page) -> str | None:
     Newest first, that is what its first page shows: something edited later moves to a page that has gone by. A time
     from after the listing began is an edit made meanwhile, which the next listing meets again, or plainly wrong.
     """
+    if not stream.watermark:
+        return listing.candidate
     if listing.candidate == UNDATED or None in page.times:
         return UNDATED
     if listing.candidate is not None and stream.order == "newest first":
@@ -165,14 +202,45 @@ def _candidate(stream: Stream, listing: Listing, page: Page) -> str | None:
 
 
 def _key(stream: Stream, record: Any) -> str:
-    key = record.get(stream.primary_key) if isinstance(record, Mapping) else None
-    if not isinstance(key, str | int) or isinstance(key, bool) or key == "":
-        raise BadPage(f"a record has no {stream.primary_key!r}")
-    return str(key)
+    fields = (stream.primary_key,) if isinstance(stream.primary_key, str) else stream.primary_key
+    parts = []
+    for field in fields:
+        part = at(record, field) if isinstance(record, Mapping) else None
+        if not isinstance(part, str | int) or isinstance(part, bool) or part == "":
+            raise BadPage(f"a record has no {field!r}")
+        parts.append(_text(str(part), 1024, f"a record's {field!r}"))
+    key = "/".join(parts)
+    # Several fields may hold anything, such as the name of a browser.
+    return key if len(parts) == 1 or len(key) <= 255 else hashlib.sha256(key.encode()).hexdigest()
+
+
+def _text(text: str, longest: int, what: str) -> str:
+    """Text that a database keeps as it is: JSON can spell half a character and NUL, which not every database can."""
+    try:
+        long = len(text.encode()) > longest
+    except UnicodeEncodeError:
+        raise BadPage(f"{what} is no text: it holds half a character") from None
+    if "\0" in text:
+        raise BadPage(f"{what} is no text: it holds a NUL")
+    if long:
+        raise BadPage(f"{what} is longer than {longest:,} bytes")
+    return text
 
 
 def _time(stream: Stream, record: Mapping[str, Any]) -> datetime | None:
+    value = at(record, stream.watermark)
     try:
-        return as_time(record[stream.watermark])
-    except (KeyError, TypeError, ValueError, OverflowError):
+        if stream.clock == "ISO 8601":
+            return as_time(value)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return datetime.fromtimestamp(value / (1000 if stream.clock == "milliseconds" else 1), UTC)
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
+
+
+def _written(moment: datetime, clock: Clock) -> str:
+    """A time as the vendor writes it; epoch times are rounded down."""
+    if clock == "ISO 8601":
+        return as_text(moment)
+    return str(int(moment.timestamp() * (1000 if clock == "milliseconds" else 1)))

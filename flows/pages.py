@@ -14,13 +14,16 @@ import anyio.to_thread
 import httpx
 from prefect import runtime
 
+from flows.answer import Answer, PageRequest, at
 from flows.credentials import client_options_for
-from flows.errors import BadPage, ListingCut
+from flows.errors import BadPage, ForeignLink, ListingCut
 from flows.events import emit_limiter_event
-from flows.paginators import PageRequest, Paginator
+from flows.paginators import Paginator
+from flows.reading import strict_json
 from flows.sources import SOURCES
 from limiter import ConfigurationError, make_async_client_for, make_client_for
 from limiter.exchange import fault_delay, may_try_again
+from limiter.transport import origin
 from state import context
 
 Records = list[Any]
@@ -51,7 +54,7 @@ def iterate(
         method: HTTP method.
         path: Relative to the API's base URL.
         paginator: How to ask for the next page; by default as the API's source does with this method.
-        records: The field that holds a page's records.
+        records: Where a page has its records, as a dotted path; `""`: it is the list of them.
         params: Query of every request.
         json: JSON body of every request.
         headers: Further headers. Not for credentials: those come from the environment or a block.
@@ -68,6 +71,7 @@ def iterate(
         ConfigurationError: An unknown API, no credential, or no way of paging known; nothing was sent.
         BadPage: An answer that is not a page, after the last try.
         ListingCut: A page points to one that came before.
+        ForeignLink: A page points to another host; nothing was sent there.
         httpx.HTTPError: As `flows.tasks.call_api`.
 
     Example:
@@ -91,7 +95,7 @@ def iterate(
             came = None
             match step:
                 case PageRequest():
-                    response = client.send(client.build_request(**_asked(step, safe)), stream=True)
+                    response = client.send(_asked(client, step, safe), stream=True)
                     try:
                         response.read()
                         came = response
@@ -137,7 +141,7 @@ async def iterate_async(
             came = None
             match step:
                 case PageRequest():
-                    response = await client.send(client.build_request(**_asked(step, safe)), stream=True)
+                    response = await client.send(_asked(client, step, safe), stream=True)
                     try:
                         await response.aread()
                         came = response
@@ -165,7 +169,7 @@ def listing(
     Args:
         first: The request, without paging.
         paginator: How to ask for the next page.
-        records: The field that holds a page's records.
+        records: Where a page has its records, as a dotted path; `""`: it is the list of them.
         safe: A page that is none may be asked for again.
         monotonic: Seconds of a clock that is never set.
 
@@ -185,8 +189,7 @@ def listing(
         while True:
             came = yield paginator.prepare(first, cursor)
             try:
-                answer = _answer(came)
-                page = _records(answer, records)
+                answer = _answer(came, records, cursor)
                 cursor = paginator.next_cursor(answer)
                 break
             except BadPage as error:
@@ -196,7 +199,7 @@ def listing(
                         f"{first.method} {first.path} was answered with something that is not a page: {error}"
                     ) from error
             yield fault_delay(tries)
-        yield page
+        yield list(answer.records)
         if cursor is None:
             return
         if cursor in seen:
@@ -223,37 +226,32 @@ def _first(method: str, path: str, params: Mapping[str, Any] | None, json: Mappi
     return PageRequest(method.upper(), path, dict(params or {}), json)
 
 
-def _asked(request: PageRequest, safe: bool) -> dict[str, Any]:
-    query = dict(request.query) or None
-    return {
-        "method": request.method,
-        "url": request.path,
-        "params": query,
-        "json": request.body,
-        "extensions": {"safe": safe},
-    }
+def _asked(client: httpx.Client | httpx.AsyncClient, request: PageRequest, safe: bool) -> httpx.Request:
+    built = client.build_request(
+        request.method,
+        request.path,
+        params=dict(request.query) or None,
+        json=request.body,
+        extensions={"safe": safe, "base_url": client.base_url},
+    )
+    if origin(built.url) != origin(client.base_url):
+        raise ForeignLink(
+            f"The next page of {request.method} {request.path} is at another host: nothing was sent there"
+        )
+    return built
 
 
 def _cut_short(error: Exception) -> BadPage:
     return BadPage(f"the body was cut short ({type(error).__name__})")
 
 
-def _answer(came: Came) -> Mapping[str, Any]:
+def _answer(came: Came, records: str, cursor: str | None) -> Answer:
     if isinstance(came, BadPage):
         raise came
     assert came is not None, "a request gives something"
     came.raise_for_status()
-    try:
-        answer = came.json()
-    except (ValueError, RecursionError) as error:
-        raise BadPage("it is not JSON") from error
-    if not isinstance(answer, Mapping):
-        raise BadPage("it is not a JSON object")
-    return answer
-
-
-def _records(answer: Mapping[str, Any], field: str) -> Records:
-    found = answer.get(field)
+    content = strict_json(came.content, came.headers.get("content-type", ""))
+    found = at(content, records)
     if not isinstance(found, list):
-        raise BadPage(f"it has no list {field!r}")
-    return found
+        raise BadPage(f"it has no list {records!r}" if records else "it is no list")
+    return Answer(content, found, came.headers, str(came.url), str(came.request.extensions["base_url"]), cursor)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote
 
-from flows.errors import UnknownName
-from flows.paginators import PageRequest
+from flows.answer import PageRequest, at
+from flows.errors import BadPage, UnknownName
 from flows.stream import Source, Stream
 from flows.vendors.notion import NOTION
 from limiter import ConfigurationError
@@ -34,19 +36,66 @@ class Task:
         stream: What to list.
         collection: Where it belongs in the store.
         parameters: The parameters it needs, by name.
+        lineage: For the children of one parent: those parameters and the ids of their parents.
+        values: What the path needs of the parent's record.
+        mark: What of the parent tells that its children may have changed; None: nothing does.
     """
 
     source: Source
     stream: Stream
     collection: Collection
     parameters: Mapping[str, str]
+    lineage: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    mark: str | None = None
 
     @property
     def request(self) -> PageRequest:
-        """The request for its first page, before paging."""
-        stream = self.stream
-        path = stream.path.format(**{name: quote(value, safe="") for name, value in self.parameters.items()})
+        """The request for its first page, before paging.
+
+        Raises:
+            BadPage: A parent does not have what the path needs.
+        """
+        stream, given = self.stream, {**self.values, **self.parameters, **self.lineage}
+        if self.lineage:
+            given["container"] = list(self.lineage.values())[-1]
+        for name in _places(stream.path):
+            if given.get(name, "..") in ("", ".", ".."):
+                raise BadPage(f"{stream.name} needs {name!r} in its path, and {self.what} has none")
+        path = _PLACE.sub(lambda place: quote(given[place[1]], safe=""), stream.path)
         return PageRequest(stream.method, path, stream.query, stream.body)
+
+    @property
+    def what(self) -> str:
+        """What is listed, for messages: the stream, and of which parent."""
+        return f"{self.stream.name} of {list(self.lineage.values())[-1]}" if self.lineage else self.stream.name
+
+    @property
+    def above(self) -> Task:
+        """The listing of the parents."""
+        assert self.stream.parent is not None, "it has a parent"
+        stream = self.source.stream(self.stream.parent.stream)
+        return _task(self.source, stream, self.collection.tenant, self.parameters)
+
+    def child(self, lineage: Mapping[str, str], record: Mapping[str, Any], mark: str | None) -> Task:
+        """The listing of one parent's children.
+
+        Args:
+            lineage: The parameters, and the ids of the parent and of its own parents.
+            record: The parent.
+            mark: See `mark`.
+        """
+        values = {name: at(record, name) for name in _places(self.stream.path)}
+        texts = {k: str(v) for k, v in values.items() if isinstance(v, str | int) and not isinstance(v, bool)}
+        collection = replace(self.collection, partition=canonical_json(lineage))
+        return replace(self, collection=collection, lineage=lineage, values=texts, mark=mark)
+
+
+_PLACE = re.compile(r"\{([\w.]+)\}")
+
+
+def _places(path: str) -> list[str]:
+    return _PLACE.findall(path)
 
 
 def source_named(name: str) -> Source:
@@ -71,7 +120,7 @@ def plan(
     Args:
         source: The vendor.
         streams: Names of streams; None or none of them: all that need no parameter, and those whose parameters are
-            given.
+            given, but for those that are listed only on request. The parents of a stream are always listed too.
         tenant: Whose evidence.
         parameters: By name; each must be of use to a stream that is listed.
 
@@ -92,22 +141,39 @@ def plan(
                 known=known,
             )
     if streams:
-        chosen = [source.stream(name) for name in dict.fromkeys(streams)]
+        chosen = [source.stream(name) for name in streams]
     else:
-        chosen = [stream for stream in source.streams if all(each.name in given for each in stream.parameters)]
-    needed = {each.name: stream for stream in chosen for each in stream.parameters}
-    for name, stream in needed.items():
+        chosen = [
+            stream
+            for stream in source.streams
+            if not stream.on_request and all(each.name in given for each in source.parameters_of(stream))
+        ]
+    if not chosen:
+        needed = dict.fromkeys(each.name for stream in source.streams for each in source.parameters_of(stream))
+        raise ConfigurationError(
+            f"{source.title} lists nothing without a parameter: add {', '.join(f'--param {n}=VALUE' for n in needed)}. "
+            "Nothing was sent."
+        )
+    chosen = list({each.name: each for stream in chosen for each in _with_parents(source, stream)}.values())
+    needed_by = {each.name: stream for stream in chosen for each in source.parameters_of(stream)}
+    for name, stream in needed_by.items():
         if name not in given:
             raise ConfigurationError(
                 f"The stream {stream.name} of {source.title} needs --param {name}=VALUE. Nothing was sent."
             )
     for name in given:
-        if name not in needed:
+        if name not in needed_by:
             raise ConfigurationError(
                 f"No stream that was asked for needs the parameter {name!r}. Nothing was sent; drop it, or add its "
                 "stream."
             )
     return tuple(_task(source, stream, tenant, given) for stream in chosen)
+
+
+def _with_parents(source: Source, stream: Stream) -> list[Stream]:
+    """A stream after its parents, which have to be known first."""
+    above = _with_parents(source, source.stream(stream.parent.stream)) if stream.parent else []
+    return [*above, stream]
 
 
 def _canonical(source: Source, parameters: Mapping[str, str]) -> dict[str, str]:
@@ -122,12 +188,14 @@ def _canonical(source: Source, parameters: Mapping[str, str]) -> dict[str, str]:
             )
         try:
             given[name] = known[name].canonical(value)
+            if given[name] in ("", ".", ".."):
+                raise ValueError("it must name something")
         except ValueError as error:
             raise ConfigurationError(f"The parameter {name!r} cannot be used: {error}. Nothing was sent.") from None
     return given
 
 
 def _task(source: Source, stream: Stream, tenant: str, given: Mapping[str, str]) -> Task:
-    own = {each.name: given[each.name] for each in stream.parameters}
+    own = {each.name: given[each.name] for each in source.parameters_of(stream)}
     partition = canonical_json(own) if own else ""
     return Task(source, stream, Collection(source.name, stream.name, tenant, partition), own)

@@ -67,11 +67,11 @@ def collect_pages(
     """
     context.run_id.set(_flow_run_id())
     store = shared_store()
-    [asked] = plan(source_named(source), [stream], tenant, params)
+    asked = plan(source_named(source), [stream], tenant, params)[-1]  # after its parents
     credential = credential_for(source, credentials)
     sleep = (stop.get() or patience_for(source, asked.source.title, tenant, store, release_after)).sleep
     client = make_client_for(
-        source, tenant=tenant, store=store, hooks=[emit_limiter_event], headers=credential.headers, sleep=sleep
+        source, tenant=tenant, store=store, hooks=[emit_limiter_event], sleep=sleep, **credential.client_options()
     )
     with client:
         provenance = Provenance(client.limiter.config.base_url, credential.fingerprint, run)
@@ -203,7 +203,8 @@ def _all_streams(
         future.add_done_callback(ended.put)
 
     for each in tasks:
-        run(each)
+        if each.stream.parent is None:
+            run(each)
     while running:
         publisher.now_and_then()
         try:
@@ -217,6 +218,10 @@ def _all_streams(
         report = report.with_chunk(each.stream.name, chunk)
         if chunk.more:
             run(each)
+        else:  # what is listed for each of its records can begin
+            for child in tasks:
+                if child.stream.parent is not None and child.stream.parent.stream == each.stream.name:
+                    run(child)
         artifact.update(progress(report.streams.values()), _headline(report), last=not running)
     return report
 

@@ -39,8 +39,7 @@ class Collector:
         self.run = 0
 
     def task(self, stream, tenant="default", params=None):
-        [task] = plan(self.source, [stream], tenant, params)
-        return task
+        return plan(self.source, [stream], tenant, params)[-1]
 
     def chunk(
         self, stream, *, since=None, full=False, pages=20, tenant="default", params=None, token=TOKEN, listener=None

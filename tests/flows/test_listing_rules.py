@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.answer import Answer
 from flows.errors import BadPage
 from flows.listing import Page, advance, as_text, as_time, floor_of, page_request, read_page
 from flows.paginators import CursorPaginator, PageRequest
@@ -45,19 +46,23 @@ def answer(*records, **more):
     return {"results": list(records), "has_more": False, "next_cursor": None, **more}
 
 
+def read(declared, content):
+    return read_page(declared, Answer(content))
+
+
 class TestReadingAPage:
     def test_records_by_their_ids_in_order(self):
-        read = read_page(PLAIN, answer({"id": "b", "x": 1}, {"id": "a"}))
-        assert read.records == (("b", {"id": "b", "x": 1}), ("a", {"id": "a"}))
-        assert read.times == ()
-        assert read.next_cursor is None
+        page = read(PLAIN, answer({"id": "b", "x": 1}, {"id": "a"}))
+        assert page.records == (("b", {"id": "b", "x": 1}), ("a", {"id": "a"}))
+        assert page.times == ()
+        assert page.next_cursor is None
 
     def test_a_number_names_a_record_too(self):
-        assert read_page(PLAIN, answer({"id": 7})).records[0][0] == "7"
+        assert read(PLAIN, answer({"id": 7})).records[0][0] == "7"
 
     def test_an_empty_page_is_a_page(self):
-        read = read_page(SEARCH, answer(has_more=True, next_cursor="b"))
-        assert (read.records, read.times, read.next_cursor) == ((), (), "b")
+        page = read(SEARCH, answer(has_more=True, next_cursor="b"))
+        assert (page.records, page.times, page.next_cursor) == ((), (), "b")
 
     @pytest.mark.parametrize(
         "wrong",
@@ -65,25 +70,25 @@ class TestReadingAPage:
     )
     def test_without_a_list_of_records_it_is_no_page(self, wrong):
         with pytest.raises(BadPage, match="no list 'results'"):
-            read_page(PLAIN, wrong)
+            read(PLAIN, wrong)
 
     @pytest.mark.parametrize(
         "record", [{}, {"id": None}, {"id": ""}, {"id": True}, {"id": 1.5}, {"id": ["a"]}, None, "a", ["id"]]
     )
     def test_a_record_without_an_id_cannot_be_kept(self, record):
         with pytest.raises(BadPage, match="a record has no 'id'"):
-            read_page(PLAIN, answer({"id": "a"}, record))
+            read(PLAIN, answer({"id": "a"}, record))
 
     def test_what_changes_with_each_answer_is_taken_out(self):
         tidy = stream(stable=lambda record: {"id": record["id"]})
-        assert read_page(tidy, answer({"id": "a", "edited": "2026-01-01", "link": "?sig=1"})).records == (
+        assert read(tidy, answer({"id": "a", "edited": "2026-01-01", "link": "?sig=1"})).records == (
             ("a", {"id": "a"}),
         )
 
     def test_times_are_read_before_that(self):
         tidy = stream(stable=lambda record: {"id": record["id"]})
-        read = read_page(tidy, answer({"id": "a", "edited": "2026-03-01T11:59:00.000Z"}))
-        assert read.times == (ago(1),)
+        page = read(tidy, answer({"id": "a", "edited": "2026-03-01T11:59:00.000Z"}))
+        assert page.times == (ago(1),)
 
     @pytest.mark.parametrize(
         "odd",
@@ -98,14 +103,14 @@ class TestReadingAPage:
         ],
     )
     def test_a_record_without_a_time_is_kept_all_the_same(self, odd):
-        read = read_page(SEARCH, answer({"id": "a", "edited": "2026-03-01T11:59:00Z"}, {"id": "b", **odd}))
-        assert [key for key, _ in read.records] == ["a", "b"]
-        assert read.times == (ago(1), None)
+        page = read(SEARCH, answer({"id": "a", "edited": "2026-03-01T11:59:00Z"}, {"id": "b", **odd}))
+        assert [key for key, _ in page.records] == ["a", "b"]
+        assert page.times == (ago(1), None)
 
     def test_a_cut_listing_needs_not_say_whether_there_is_more(self):
         cut = stream(cut=lambda answer: answer.get("stopped"))
-        read = read_page(cut, {"results": [], "stopped": "too many"})
-        assert (read.cut, read.next_cursor) == ("too many", None)
+        page = read(cut, {"results": [], "stopped": "too many"})
+        assert (page.cut, page.next_cursor) == ("too many", None)
 
 
 class TestTheFloor:

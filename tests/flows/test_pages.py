@@ -131,7 +131,7 @@ class TestAPageThatIsNone:
         ("answer", "why"),
         [
             (httpx.Response(200, text="<html>"), "not JSON"),
-            (httpx.Response(200, json=[1]), "not a JSON object"),
+            (httpx.Response(200, json=[1]), "no list 'results'"),
             (httpx.Response(200, json={"things": 1, "more": False}), "no list 'things'"),
             (httpx.Response(200, json={"things": [1]}), "more pages"),
         ],

@@ -1,0 +1,172 @@
+"""The pages of one listing, one after the other, from the vendor into the store.
+
+Whatever stops it, the store is whole: a page and the cursor behind it are one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from flows.errors import CursorExpired, ListingCut
+from flows.fetch import fetch_page
+from flows.listing import Page, advance, fingerprint, floor_of, page_request
+from flows.outcome import Chunk
+from flows.sources import Task
+from limiter import AimdClient
+from state.canonical import body
+from state.records import Collection, Counts, Cursor, Listing, Provenance
+from state.store import Store
+
+NO_MARK = "-"
+"""Where a collection has no watermark and yet one must take the place of an older one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How to go about a listing.
+
+    Attributes:
+        full: List everything, whatever is known.
+        pages: At most so many pages.
+        since: When the run began, epoch seconds. A listing that an earlier run began and this one ends is followed by
+            one of what is newer.
+    """
+
+    full: bool
+    pages: int
+    since: float
+
+
+@dataclass(slots=True)
+class _Met:
+    """What a listing has met in this process: page cursors and fingerprints of pages, and empty pages in a row."""
+
+    began_at: float
+    seen: set[str] = field(default_factory=set)
+    empty: int = 0
+
+    def note(self, page: Page) -> None:
+        self.empty = 0 if page.records else self.empty + 1
+        if page.records:
+            self.seen.add(fingerprint(page))
+
+
+_met: dict[Collection, _Met] = {}
+"""By collection: a circle may be longer than a task."""
+
+
+def walk(
+    client: AimdClient,
+    store: Store,
+    task: Task,
+    wanted: Wanted,
+    provenance: Provenance,
+    sleep: Callable[[float], None],
+) -> Iterator[Chunk]:
+    """Store page after page of a listing, from where it was or anew.
+
+    Args:
+        client: Of the task's source, with its credential.
+        store: Where evidence and cursors are kept.
+        task: What to list.
+        wanted: How.
+        provenance: Goes into the evidence.
+        sleep: Waits between tries of a page that is not one, seconds.
+
+    Yields:
+        What came so far, after each page.
+
+    Raises:
+        CollectError: The listing could not go on.
+        StateError: The database failed.
+        httpx.HTTPError: As `limiter.exchange.exchange`.
+    """
+    evidence, stream, collection = store.evidence, task.stream, task.collection
+    known = evidence.cursor(collection)
+    listed = wanted.since <= known.completed_at <= evidence.now()  # by this run; a clock that was ahead lists again
+    full = wanted.full and not listed
+    cursor = evidence.begin_listing(collection, full=full or not stream.watermark or known.watermark is None)
+    listing = _in_progress(cursor)
+    # Begun by an earlier run: what was edited since may lie on pages that have gone by, so another listing follows.
+    old = listing.began_at < wanted.since
+    if old and not listing.pages:
+        cursor, old = evidence.restart_listing(collection, listing), False
+    counts = Counts()
+    for _ in range(wanted.pages):
+        sleep(0.0)  # where a sync that is stopped ends between two pages
+        listing = _in_progress(cursor)
+        floor = floor_of(stream, cursor.watermark, listing.full)
+        etag = cursor.watermark if stream.etag and not full and not listing.pages else None
+        try:
+            page = fetch_page(
+                client,
+                task,
+                page_request(stream, task.request, listing, floor),
+                cursor=listing.page_cursor,
+                etag=None if etag == NO_MARK else etag,
+                sleep=sleep,
+            )
+        except CursorExpired:
+            if listing.page_cursor is None:
+                raise
+            cursor = evidence.restart_listing(collection, listing)
+            if not old:  # a cursor of this very run: if that ends too soon, so will the next
+                raise
+            old = False
+            continue
+        met = _met_before(collection, listing)
+        step = advance(stream, listing, page, floor, met.seen, met.empty)
+        after = replace(step.listing, candidate=_mark(task, listing, page, old) or step.listing.candidate)
+        if page.unchanged:
+            after = replace(after, records=cursor.expected)
+        new, cursor = evidence.commit_page(
+            collection,
+            [body(key, record) for key, record in page.records],
+            provenance,
+            before=listing,
+            after=Listing(evidence.now(), listing.full) if step.broken else after,
+            ends=step.ends,
+            # What an old listing did not meet may have moved to a page that had gone by; where another full one
+            # follows, that one tells.
+            buries=step.ends
+            and listing.full
+            and stream.exhaustive
+            and not page.unchanged
+            and (not old or bool(stream.watermark)),
+        )
+        met.note(page)  # only now: a page that was not stored comes again
+        counts += replace(new, records=after.records, unchanged=after.records) if page.unchanged else new
+        yield Chunk(counts, complete=step.ends and not old, listed=after.records, expected=cursor.expected)
+        if step.broken:
+            raise ListingCut(
+                f"{task.source.title} listed only {step.listing.records:,} records of {task.what} and not all: "
+                f"{step.broken}"
+            )
+        if step.ends:
+            return
+
+
+def _mark(task: Task, listing: Listing, page: Page, old: bool) -> str | None:
+    """What stands in the place of a watermark for a stream without one; None for nothing."""
+    if page.next_cursor is not None or page.cut:
+        return None
+    if task.stream.etag:  # it vouches for one page only
+        return page.etag if page.etag and not listing.pages else NO_MARK
+    # Of an old listing, a first page may be older than the parent is now.
+    return None if old else task.mark
+
+
+def _in_progress(cursor: Cursor) -> Listing:
+    assert cursor.listing is not None, "a listing was begun"
+    return cursor.listing
+
+
+def _met_before(collection: Collection, listing: Listing) -> _Met:
+    """What a listing has met, with the page cursor that it has come to."""
+    met = _met.get(collection)
+    if met is None or met.began_at != listing.began_at or listing.page_cursor is None:
+        met = _met[collection] = _Met(listing.began_at)
+    if listing.page_cursor is not None:
+        met.seen.add(listing.page_cursor)
+    return met
