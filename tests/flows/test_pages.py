@@ -8,7 +8,8 @@ import pytest
 import respx
 
 from flows import pages
-from flows.errors import BadPage, ListingCut
+from flows.errors import BadPage, ForeignLink, ListingCut
+from flows.links import LinkPaginator
 from flows.pages import iterate, iterate_async, paginator_for
 from flows.paginators import CursorPaginator
 from flows.tasks import paginate, paginate_async
@@ -84,6 +85,12 @@ class TestEveryRecord:
         queries = [str(call.request.url.query, "ascii") for call in route.calls]
         assert queries == ["kind=blue&size=2", "kind=blue&size=2&after=2", "kind=blue&size=2&after=3"]
 
+    def test_of_lists_that_link_to_the_next(self, listed, acme):
+        first = httpx.Response(200, json=[1, 2], headers={"link": '<https://api.acme.test/things?page=2>; rel="next"'})
+        acme.get("/things", params={"page": "2"}).respond(json=[3])
+        acme.get("/things", params={"per_page": "100"}).mock(return_value=first)
+        assert listed("acme", "GET", "/things", paginator=LinkPaginator(), records="") == [1, 2, 3]
+
     def test_is_there_before_the_next_page_is_asked_for(self, acme):
         route = acme.get("/things").mock(side_effect=[page(1, 2, after="2"), page(3)])
         things = iterate("acme", "GET", "/things", paginator=BY_OFFSET, records="things")
@@ -131,7 +138,7 @@ class TestAPageThatIsNone:
         ("answer", "why"),
         [
             (httpx.Response(200, text="<html>"), "not JSON"),
-            (httpx.Response(200, json=[1]), "no list 'results'"),
+            (httpx.Response(200, json=[1]), "no list 'things'"),
             (httpx.Response(200, json={"things": 1, "more": False}), "no list 'things'"),
             (httpx.Response(200, json={"things": [1]}), "more pages"),
         ],
@@ -153,6 +160,14 @@ class TestAPageThatIsNone:
         with pytest.raises(ListingCut, match="came before"):
             listed("acme", "GET", "/things", paginator=BY_OFFSET, records="things")
         assert route.call_count == 3
+
+    def test_a_link_to_another_host_is_not_followed(self, listed, acme, monkeypatch):
+        monkeypatch.setenv("ACME_TOKEN", "t0ken")
+        elsewhere = httpx.Response(200, json=[1], headers={"link": '<https://evil.test/things>; rel="next"'})
+        route = acme.get("/things").mock(return_value=elsewhere)
+        with pytest.raises(ForeignLink):
+            listed("acme", "GET", "/things", paginator=LinkPaginator(), records="")
+        assert route.call_count == 1
 
     def test_a_refusal_is_final(self, listed, acme):
         route = acme.get("/things").respond(404)
