@@ -9,6 +9,7 @@ _CLASSES = {
     "notion": ("notion", "Notion"),
     "vanta": ("vanta", "Vanta"),
     "github": ("github", "GitHub"),
+    "fieldguide": ("fieldguide", "Fieldguide"),
 }
 VENDORS: tuple[str, ...] = tuple(_CLASSES)
 """The names."""
