@@ -155,15 +155,15 @@ def reschedule(until: float, message: str) -> None:
 
 
 def duration(seconds: float) -> str:
-    """A time span for people: seconds, from two minutes on minutes, from two hours on hours.
+    """About how long, for people: seconds, from two minutes on minutes, from two hours on hours.
 
     Example:
-        >>> duration(14.2), duration(3540), duration(7200)
-        ('15 s', '59 min', '2 h')
+        >>> duration(14.2), duration(3540.4), duration(7200)
+        ('14 s', '59 min', '2 h')
     """
-    if seconds < 120:
-        return f"{math.ceil(seconds)} s"
-    minutes = math.ceil(round(seconds) / 60)
+    if seconds < 119.5:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
     if minutes < 120:
         return f"{minutes} min"
     hours, minutes = divmod(minutes, 60)

@@ -43,7 +43,7 @@ def outages(tmp_path: Path) -> Iterator[Outages]:
 @pytest.fixture
 def world() -> World:
     """Work for some seconds."""
-    return World(seed=3, users=150, pages=1000, data_sources=2, rows=20)
+    return World(seed=3, users=150, pages=700, data_sources=2, rows=20)
 
 
 def stored(database: Path) -> set[str]:
