@@ -1,88 +1,99 @@
-"""Opening a database: the engine, its transactions, and the settings that let many processes share it."""
+"""Opening a database by its URL: what is the same for every kind of it, and which module knows the rest."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sqlite3
-import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import NullPool, StaticPool
+from sqlalchemy.pool import StaticPool
 
-from state.errors import DatabaseReadOnly, DatabaseUnavailable
-
-BUSY_TIMEOUT = 30.0
-"""Seconds to wait for SQLite's write lock. 5 s, the driver's default, gave errors under saturation; 30 s none."""
+from state.errors import DatabaseUnavailable
 
 Durability = Literal["NORMAL", "FULL"]
-"""What survives a power cut: NORMAL may forget the last moments (fine for a rate), FULL nothing (evidence)."""
+"""What a power cut may take: NORMAL the last moments (fine for a rate), FULL nothing (evidence)."""
+
+_SQLITE = ("sqlite", "sqlite+pysqlite")
+_POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 
 
 def parse_url(url: str) -> URL:
-    """A database URL of a kind this program can use.
+    """A database URL of a kind this program can use; PostgreSQL's without the name of a driver.
 
     Raises:
         DatabaseUnavailable: It is not a URL, or not of a known kind.
+
+    Example:
+        >>> str(parse_url("postgres://ann:s3cret@db.example/aimd"))
+        'postgresql://ann:***@db.example/aimd'
     """
     try:
         parsed = make_url(url)
+        if parsed.drivername in _POSTGRES:
+            return _without_spelled_password(parsed.set(drivername="postgresql"))
         # No other driver, and no file: URIs, of which the path cannot be told.
-        if parsed.drivername not in ("sqlite", "sqlite+pysqlite") or "uri" in parsed.query:
+        if parsed.drivername not in _SQLITE or "uri" in parsed.query:
             raise ValueError(parsed.drivername)
     except (ArgumentError, ValueError) as error:
         raise DatabaseUnavailable(
             f"AIMD_DATABASE_URL {_shown(url)!r} is not a database this program can use: give sqlite:///PATH "
-            "(four slashes for an absolute path), or memory:// to forget everything at the end.",
+            "(four slashes for an absolute path), postgresql://USER:PASSWORD@HOST/DATABASE where several machines "
+            "share it, or memory:// to forget everything at the end.",
             url=_shown(url),
         ) from error
     return parsed
 
 
+def _without_spelled_password(url: URL) -> URL:
+    # The driver takes `?password=` too, which nothing would hide.
+    spelled = url.query.get("password")
+    return url.difference_update_query(["password"]).set(password=spelled) if isinstance(spelled, str) else url
+
+
+def is_postgres(url: URL) -> bool:
+    """Whether a URL from `parse_url` is one of PostgreSQL."""
+    return url.drivername == "postgresql"
+
+
 def connect(url: URL, durability: Durability) -> Engine:
-    """An engine with this project's SQLite settings. Nothing is opened yet.
+    """An engine with this project's settings. Nothing is opened yet.
 
     Args:
         url: From `parse_url`.
         durability: What a power cut may take.
+
+    Raises:
+        DatabaseUnavailable: Its driver is not installed.
     """
-    in_memory = file_of(url) is None
-    arguments: dict[str, Any] = {"connect_args": {"check_same_thread": False}}
-    if in_memory:
-        arguments["poolclass"] = StaticPool
-    engine = create_engine(url, **arguments)
+    if is_postgres(url):
+        from state import postgres
 
-    @event.listens_for(engine, "connect")
-    def settings(connection: sqlite3.Connection, _: object) -> None:
-        # The driver must not open transactions of its own: under its default control concurrent
-        # read-modify-writes are lost without a word.
-        connection.isolation_level = None
-        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT * 1000)}")  # before journal_mode, which can wait
-        if not in_memory:
-            connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute(f"PRAGMA synchronous = {durability}")
-        connection.execute("PRAGMA foreign_keys = ON")
+        return postgres.engine(url, durability, shown=url.render_as_string(hide_password=True))
+    from state import sqlite
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: Connection) -> None:
-        # A deferred BEGIN fails at once where it has to turn from reader to writer while another writes.
-        reading = connection.get_execution_options().get("aimd_reading", False)
-        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
-
-    return engine
+    return sqlite.engine(url, durability, in_memory=file_of(url) is None)
 
 
-def connect_as_found(path: Path) -> Engine:
-    """An engine that neither makes a file nor changes a setting of it, for a look from outside."""
-    # Not mode=ro: such a connection makes the -wal and -shm files too, but leaves them behind.
-    return create_engine(
-        URL.create("sqlite", database=path.absolute().as_uri(), query={"mode": "rw", "uri": "true"}), poolclass=NullPool
-    )
+def as_found(url: URL) -> Engine:
+    """An engine for a look from outside: it makes no file and changes no setting of one.
+
+    Args:
+        url: From `parse_url`; not of a database in memory.
+
+    Raises:
+        DatabaseUnavailable: Its driver is not installed.
+    """
+    path = file_of(url)
+    if path is None:
+        return connect(url, "NORMAL")
+    from state import sqlite
+
+    return sqlite.as_found(path)
 
 
 def renew(engine: Engine) -> object:
@@ -104,78 +115,36 @@ def reading(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+def time_of(connection: Connection, clock: Callable[[], float] | None) -> float:
+    """The time now, epoch seconds: of the clock, if one is given, of the database's where it has one."""
+    if clock is not None:
+        return clock()
+    if connection.dialect.name == "postgresql":
+        from state import postgres
+
+        return postgres.moment(connection)
+    return time.time()
+
+
+def queue(connection: Connection, what: str) -> None:
+    """Let one transaction after the other work on `what`. SQLite's write lock does that for all of them."""
+    if connection.dialect.name == "postgresql":
+        from state import postgres
+
+        postgres.queue(connection, what)
+
+
 def file_of(url: URL) -> Path | None:
-    """The file of a SQLite database, or None for one in memory."""
-    return Path(url.database) if url.database and url.database != ":memory:" else None
+    """The file of a SQLite database, or None for one in memory or on a server."""
+    if is_postgres(url) or not url.database or url.database == ":memory:":
+        return None
+    return Path(url.database)
 
 
 def anchored(url: URL) -> URL:
     """A URL that goes on meaning the same file when the process changes its folder."""
     path = file_of(url)
     return url if path is None else url.set(database=str(path.absolute()))
-
-
-def is_there(path: Path, shown: str) -> bool:
-    """Whether there is a file.
-
-    Args:
-        path: The file.
-        shown: The database's URL, without its password, for messages.
-
-    Raises:
-        DatabaseUnavailable: It cannot be told, or it is something else than a file.
-    """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise _not_opened(error, shown) from error
-    if not stat.S_ISREG(mode):
-        what = "a folder" if stat.S_ISDIR(mode) else "not a file"
-        raise DatabaseUnavailable(f"The database {shown} is {what}; give the path of a file.", url=shown)
-    return True
-
-
-def make_file(path: Path, shown: str) -> None:
-    """Make an empty database file that only its owner can read, if there is none yet.
-
-    Args:
-        path: The file; its folder is made too.
-        shown: The database's URL, without its password, for messages.
-
-    Raises:
-        DatabaseUnavailable: It cannot be made, or is not a file.
-        DatabaseReadOnly: It, or its folder, cannot be written.
-    """
-    there = is_there(path, shown)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # SQLite keeps its log beside the file, so the folder has to be writable, too.
-        if not (_is_writable(path.parent) and (not there or _is_writable(path))):
-            raise DatabaseReadOnly(
-                f"The database {shown} is read-only; nothing was changed. Make the file and its folder writable, or "
-                "set AIMD_DATABASE_URL to one that is.",
-                url=shown,
-            )
-        if not there:
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    except OSError as error:
-        raise _not_opened(error, shown) from error
-
-
-def _is_writable(path: Path) -> bool:
-    # Asked of the mode and not only of the system: for root everything is writable, but whoever took the write
-    # bits away meant it.
-    return bool(path.stat().st_mode & 0o222) and os.access(path, os.W_OK)
-
-
-def _not_opened(error: OSError, shown: str) -> DatabaseUnavailable:
-    return DatabaseUnavailable(
-        f"The database {shown} cannot be opened ({error.strerror}); nothing was changed. Check AIMD_DATABASE_URL and "
-        "the permissions of the folder.",
-        url=shown,
-    )
 
 
 def _shown(url: str) -> str:

@@ -6,55 +6,28 @@ lost and nothing doubled.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from state import engine as engines
-from state import fork, rows, tables
-from state.errors import ListingTaken, translated
+from state import rows, tables
+from state.errors import ListingTaken
 from state.plan import plan
 from state.records import Body, Collection, Counts, Cursor, EvidenceVersion, Listing, Provenance, SyncRun
+from state.transactions import Transactions
 
 _evidence, _run = tables.evidence, tables.sync_run
 
 
-class EvidenceStore:
-    """The evidence, cursors and runs of one database.
-
-    Args:
-        engine: From `state.engine.connect`, with durability FULL.
-        url: The database, without its password, for messages.
-        clock: Gives the time in epoch seconds.
-    """
-
-    def __init__(self, engine: Engine, *, url: str, clock: Callable[[], float] = time.time) -> None:
-        self._engine = engine
-        self._url = url
-        self._clock = clock
-        # SQLite has one writer; queueing here is fair, its busy handler is not. An in-memory database has one
-        # connection, which readers and writers must not share at a time.
-        self._lock = threading.Lock()
-        fork.tell_in_child(self)
-
-    def in_child(self) -> None:
-        """See `state.fork`."""
-        self._lock = threading.Lock()
-        self._inherited = engines.renew(self._engine)
-
-    def now(self) -> float:
-        """The store's time, epoch seconds."""
-        return self._clock()
+class EvidenceStore(Transactions):
+    """The evidence, cursors and runs of one database; made from an engine with durability FULL."""
 
     def cursor(self, collection: Collection) -> Cursor:
         """Where a collection stands; an empty cursor if it was never listed."""
-        with self._reading() as connection:
-            return rows.read_cursor(connection, collection)
+        return self._read(lambda connection: rows.read_cursor(connection, collection))
 
     def cursors(self, collection: Collection) -> dict[str, Cursor]:
         """Where every partition of a stream stands, by partition.
@@ -62,8 +35,7 @@ class EvidenceStore:
         Args:
             collection: Any partition of the stream.
         """
-        with self._reading() as connection:
-            return rows.read_cursors(connection, collection)
+        return self._read(lambda connection: rows.read_cursors(connection, collection))
 
     def current(self, collection: Collection) -> list[EvidenceVersion]:
         """What there is now in every partition of a stream, with its content: the newest version of each thing.
@@ -71,8 +43,7 @@ class EvidenceStore:
         Args:
             collection: Any partition of the stream.
         """
-        with self._reading() as connection:
-            return rows.read_current(connection, collection)
+        return self._read(lambda connection: rows.read_current(connection, collection))
 
     def begin_listing(self, collection: Collection, *, full: bool) -> Cursor:
         """Go on with the listing in progress, or begin one.
@@ -85,13 +56,14 @@ class EvidenceStore:
         Returns:
             The cursor, with `listing` set.
         """
-        with self._writing() as connection:
+
+        def work(connection: Connection) -> Cursor:
             cursor = rows.read_cursor(connection, collection)
             if cursor.listing is not None and (cursor.listing.full or not full):
                 return cursor
-            fresh = replace(cursor, listing=Listing(began_at=self._clock(), full=full))
-            rows.write_cursor(connection, collection, fresh)
-            return fresh
+            return self._begin_anew(connection, collection, cursor, full=full)
+
+        return self._write(work, collection)
 
     def restart_listing(self, collection: Collection, expected: Listing) -> Cursor:
         """Begin the listing anew, since the vendor no longer accepts its page cursor. Evidence stays.
@@ -99,11 +71,18 @@ class EvidenceStore:
         Raises:
             ListingTaken: Another process has moved the cursor meanwhile.
         """
-        with self._writing() as connection:
-            cursor = self._expect(connection, collection, expected)
-            fresh = replace(cursor, listing=Listing(began_at=self._clock(), full=expected.full))
-            rows.write_cursor(connection, collection, fresh)
-            return fresh
+        attempted: Cursor | None = None
+
+        def work(connection: Connection) -> Cursor:
+            nonlocal attempted
+            cursor = rows.read_cursor(connection, collection)
+            if cursor != attempted:
+                self._expect(collection, cursor, expected)
+                attempted = self._begin_anew(connection, collection, cursor, full=expected.full)
+            assert attempted is not None
+            return attempted
+
+        return self._write(work, collection)
 
     def commit_page(
         self,
@@ -137,26 +116,52 @@ class EvidenceStore:
         """
         if buries and not (ends and before.full):
             raise ValueError("only a full listing that ends complete buries")
-        with self._writing() as connection:
-            cursor = self._expect(connection, collection, before)
-            now = self._clock()
-            ids = [item.external_id for item in bodies]
-            planned = plan(rows.heads(connection, collection, ids), bodies)
-            rows.append(connection, collection, planned.versions, provenance, now, deleted=False)
-            rows.mark_seen(connection, collection, ids, before.began_at)
-            counts = replace(planned.counts, pages=1)
-            if not ends:
-                cursor = replace(cursor, listing=after)
-            else:
-                if buries:
-                    counts = replace(counts, deleted=rows.bury(connection, collection, before, provenance, now))
-                cursor = Cursor(
-                    watermark=after.candidate or cursor.watermark,
-                    completed_at=now,
-                    expected=after.records if before.full else cursor.expected,
+        attempted: tuple[Counts, Cursor] | None = None
+
+        def work(connection: Connection) -> tuple[Counts, Cursor]:
+            nonlocal attempted
+            cursor = rows.read_cursor(connection, collection)
+            if attempted is None or cursor != attempted[1]:
+                self._expect(collection, cursor, before)
+                attempted = self._store_page(
+                    connection, collection, cursor, bodies, provenance, before, after, ends=ends, buries=buries
                 )
-            rows.write_cursor(connection, collection, cursor)
-            return counts, cursor
+            # Else the connection was lost at the end of the first try, and the commit was one.
+            return attempted
+
+        return self._write(work, collection)
+
+    def _store_page(
+        self,
+        connection: Connection,
+        collection: Collection,
+        cursor: Cursor,
+        bodies: Sequence[Body],
+        provenance: Provenance,
+        before: Listing,
+        after: Listing,
+        *,
+        ends: bool,
+        buries: bool,
+    ) -> tuple[Counts, Cursor]:
+        now = engines.time_of(connection, self._clock)
+        ids = [item.external_id for item in bodies]
+        planned = plan(rows.heads(connection, collection, ids), bodies)
+        rows.append(connection, collection, planned.versions, provenance, now, deleted=False)
+        rows.mark_seen(connection, collection, ids, before.began_at)
+        counts = replace(planned.counts, pages=1)
+        if not ends:
+            cursor = replace(cursor, listing=after)
+        else:
+            if buries:
+                counts = replace(counts, deleted=rows.bury(connection, collection, before, provenance, now))
+            cursor = Cursor(
+                watermark=after.candidate or cursor.watermark,
+                completed_at=now,
+                expected=after.records if before.full else cursor.expected,
+            )
+        rows.write_cursor(connection, collection, cursor)
+        return counts, cursor
 
     def versions(
         self,
@@ -192,8 +197,7 @@ class EvidenceStore:
         for name, value in wanted.items():
             if value is not None:
                 statement = statement.where(_evidence.c[name] == value)
-        with self._reading() as connection:
-            found = connection.execute(statement).all()
+        found = self._read(lambda connection: connection.execute(statement).all())
         return (rows.version(row) for row in reversed(found))
 
     def text(self, version: EvidenceVersion) -> str:
@@ -210,17 +214,21 @@ class EvidenceStore:
             _evidence.c.external_id == version.external_id,
             _evidence.c.version == version.version,
         )
-        with self._reading() as connection:
-            found: str | None = connection.execute(statement).scalar()
+        found: str | None = self._read(lambda connection: connection.execute(statement).scalar())
         if found is None:
             raise LookupError(f"there is no version {version.version} of {version.external_id}")
         return found
 
     def begin_run(self, run: SyncRun) -> None:
         """Record that a run began."""
-        with self._writing() as connection:
-            values = {c.name: getattr(run, c.name) for c in _run.c}
-            connection.execute(insert(_run), {**values, "asked": dict(run.asked), "outcome": dict(run.outcome)})
+        values = {c.name: getattr(run, c.name) for c in _run.c}
+        values |= {"asked": dict(run.asked), "outcome": dict(run.outcome)}
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(_run).where(_run.c.id == run.id))  # of a first try
+            connection.execute(insert(_run), values)
+
+        self._write(work)
 
     def end_run(self, run_id: str, *, state: str, outcome: Mapping[str, Any]) -> None:
         """Record how a run ended.
@@ -230,36 +238,28 @@ class EvidenceStore:
             state: `complete`, `incomplete` or `failed`.
             outcome: What came, by stream.
         """
-        with self._writing() as connection:
-            values = {"state": state, "outcome": dict(outcome), "ended_at": self._clock()}
+
+        def work(connection: Connection) -> None:
+            values = {"state": state, "outcome": dict(outcome), "ended_at": engines.time_of(connection, self._clock)}
             connection.execute(update(_run).where(_run.c.id == run_id).values(**values))
+
+        self._write(work)
 
     def runs(self, limit: int = 50) -> list[SyncRun]:
         """The newest runs, newest first."""
-        with self._reading() as connection:
-            found = connection.execute(select(_run).order_by(_run.c.started_at.desc()).limit(limit)).all()
+        statement = select(_run).order_by(_run.c.started_at.desc()).limit(limit)
+        found = self._read(lambda connection: connection.execute(statement).all())
         return [SyncRun(**row._mapping) for row in found]
 
-    def close(self) -> None:
-        """Release the connections."""
-        self._engine.dispose()
+    def _begin_anew(self, connection: Connection, collection: Collection, cursor: Cursor, *, full: bool) -> Cursor:
+        fresh = replace(cursor, listing=Listing(began_at=engines.time_of(connection, self._clock), full=full))
+        rows.write_cursor(connection, collection, fresh)
+        return fresh
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        with self._lock, translated(self._url), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        with self._lock, translated(self._url), engines.reading(self._engine) as connection:
-            yield connection
-
-    def _expect(self, connection: Connection, collection: Collection, expected: Listing) -> Cursor:
-        cursor = rows.read_cursor(connection, collection)
+    def _expect(self, collection: Collection, cursor: Cursor, expected: Listing) -> None:
         if cursor.listing != expected:
             raise ListingTaken(
                 f"Another sync is collecting {collection.source} {collection.stream} of tenant {collection.tenant} and "
                 "has moved its cursor; this one stopped and nothing was stored twice. Let the other finish.",
                 url=self._url,
             )
-        return cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -105,6 +106,18 @@ class MemoryStore:
         with self._lock:
             self._history.pop(bucket, None)
             return self._states.pop(bucket, None) is not None
+
+    def prune(self, *, days: float | None = None, rows: int | None = None) -> int:
+        """See `state.store.Store.prune`."""
+        too_old = self._clock() - (math.inf if days is None else days * 86400)
+        pruned = 0
+        with self._lock:
+            for kept in self._history.values():
+                before = len(kept)
+                while len(kept) > 1 and (kept[0].at < too_old or (rows is not None and len(kept) > rows)):
+                    kept.popleft()
+                pruned += before - len(kept)
+        return pruned
 
     def close(self) -> None:
         """Nothing is open; what was learned stays until the process ends."""

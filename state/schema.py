@@ -10,6 +10,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.engine import URL
 
 from state import engine as engines
+from state import files
 from state.errors import SchemaTooNew, translated
 from state.store import is_forgetful
 
@@ -21,6 +22,9 @@ HEAD = "0001"
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 
+VERSION_TABLE = "aimd_version"
+"""Not Alembic's usual name: others may use Alembic in the same database."""
+
 
 @dataclass(frozen=True, slots=True)
 class SchemaStatus:
@@ -30,7 +34,8 @@ class SchemaStatus:
         url: The database, without its password.
         revision: Of its schema; None while it has none of our tables.
         head: The newest revision this program knows.
-        exists: Whether there is a database at all; one in memory begins with the program that uses it.
+        exists: Whether there is a database at all. One in memory begins with the program that uses it; a server has
+            one, or there is an error.
     """
 
     url: str
@@ -57,9 +62,9 @@ def status(url: str) -> SchemaStatus:
     address = engines.parse_url(url)
     shown = address.render_as_string(hide_password=True)
     path = engines.file_of(address)
-    if path is None or not engines.is_there(path, shown):
+    if path is not None and not files.is_there(path, shown):
         return SchemaStatus(shown, None, HEAD, exists=False)
-    return SchemaStatus(shown, _revision_of(path, shown), HEAD, exists=True)
+    return SchemaStatus(shown, _revision_of(address, shown), HEAD, exists=True)
 
 
 def upgrade_url(url: str) -> SchemaStatus:
@@ -80,7 +85,7 @@ def upgrade_url(url: str) -> SchemaStatus:
 
 
 def prepare(url: URL) -> None:
-    """Make the file (mode 0600) and its schema, if they are not there yet.
+    """Make the file (mode 0600) of a SQLite database, and the schema of any, if they are not there yet.
 
     Args:
         url: From `state.engine.parse_url`.
@@ -90,30 +95,35 @@ def prepare(url: URL) -> None:
     """
     shown = url.render_as_string(hide_password=True)
     path = engines.file_of(url)
-    assert path is not None, "a store in memory upgrades the one connection it has"
-    engines.make_file(path, shown)
-    revision = _revision_of(path, shown)
+    if path is not None:
+        files.make_file(path, shown)
+    revision = _revision_of(url, shown)
     if revision == HEAD:
         return
     _refuse_newer(revision, shown)  # here too, since to open it for writing sets the file's journal mode
     engine = engines.connect(url, "FULL")
     try:
         with translated(shown), engine.begin() as connection:
+            engines.queue(connection, "schema")
             upgrade(connection, shown)
     finally:
         engine.dispose()
 
 
-def _revision_of(path: Path, shown: str) -> str | None:
-    with translated(shown), engines.connect_as_found(path).connect() as connection:
-        return current_revision(connection)
+def _revision_of(url: URL, shown: str) -> str | None:
+    engine = engines.as_found(url)
+    try:
+        with translated(shown), engine.connect() as connection:
+            return current_revision(connection)
+    finally:
+        engine.dispose()
 
 
 def current_revision(connection: Connection) -> str | None:
     """The revision a database is at, or None for a database without our tables."""
-    if not inspect(connection).has_table("alembic_version"):
+    if not inspect(connection).has_table(VERSION_TABLE):
         return None
-    revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    revision: str | None = connection.execute(text(f"SELECT version_num FROM {VERSION_TABLE}")).scalar()  # noqa: S608
     return revision
 
 
@@ -121,7 +131,8 @@ def upgrade(connection: Connection, url: str) -> None:
     """Apply what is missing, within the caller's transaction.
 
     Args:
-        connection: In a transaction that holds the write lock, so that a second starter waits and then finds it done.
+        connection: In a transaction that holds the write lock, or its place in the queue, so that a second starter
+            waits and then finds it done.
         url: The database, without its password, for messages.
 
     Raises:
@@ -146,6 +157,7 @@ def migrations() -> Config:
     from alembic.config import Config
 
     config = Config()
+    config.attributes["version_table"] = VERSION_TABLE
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 

@@ -66,6 +66,18 @@ class Store(AbstractContextManager["Store"], Protocol):
         """Forget what a limiter learned, with its history; True if there was anything to forget."""
         ...
 
+    def prune(self, *, days: float | None = None, rows: int | None = None) -> int:
+        """Let old history go; the newest event of each bucket stays. The same happens by itself as history grows.
+
+        Args:
+            days: Events older than this go; by default `state.retention.DAYS`.
+            rows: Only the newest so many of each bucket stay; by default `state.retention.ROWS`.
+
+        Returns:
+            How many events went.
+        """
+        ...
+
     @property
     def evidence(self) -> EvidenceStore:
         """The evidence, cursors and runs of the same database."""
@@ -86,12 +98,14 @@ def default_url() -> str:
     return "sqlite:///" + path.replace("%", "%25").replace("?", "%3F")
 
 
-def open_store(url: str | None = None, *, clock: Clock = time.time) -> Store:
+def open_store(url: str | None = None, *, clock: Clock | None = None) -> Store:
     """Open a store, making the database and bringing its schema up to date if need be.
 
     Args:
-        url: `sqlite:///PATH` or `memory://` (`sqlite://` is the same); by default what `default_url` gives.
-        clock: Gives the time in epoch seconds; for tests.
+        url: `sqlite:///PATH`, `postgresql://USER:PASSWORD@HOST/DATABASE` or `memory://` (`sqlite://` is the same); by
+            default what `default_url` gives.
+        clock: Gives the time in epoch seconds; for tests. By default the machine's on SQLite and in memory, the
+            database's on PostgreSQL.
 
     Returns:
         The store. Several processes may open the same database; they then share its limiters.
@@ -108,7 +122,7 @@ def open_store(url: str | None = None, *, clock: Clock = time.time) -> Store:
     if is_forgetful(url):
         from state.memory import MemoryStore
 
-        return MemoryStore(clock=clock)
+        return MemoryStore(clock=clock or time.time)
     from state.sql import SqlStore
 
     return SqlStore(url, clock=clock)
@@ -122,9 +136,10 @@ def is_forgetful(url: str) -> bool:
     """
     if url.partition(":")[0] == "memory":
         return True
-    from state.engine import file_of, parse_url
+    from state.engine import file_of, is_postgres, parse_url
 
-    return file_of(parse_url(url)) is None
+    address = parse_url(url)
+    return not is_postgres(address) and file_of(address) is None
 
 
 @functools.cache

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -58,7 +59,7 @@ limiter_history = Table(
     Column("retry_after", Float),
     Column("status", Integer),
     Column("cooldown_until", Float, nullable=False),
-    Column("run_id", String),
+    Column("run_id", LargeBinary),
     sqlite_with_rowid=False,
 )
 

@@ -80,7 +80,7 @@ def test_current_reads_what_cannot_be_written(aimd, learned):
 
 def test_upgrade_leaves_what_is_newer(aimd, learned):
     with sqlite3.connect(learned) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE aimd_version SET version_num = '9999'")
     assert aimd("db", "current", "--json").json["revision"] == "9999"
     refused = aimd("db", "upgrade", "--json")
     assert refused.code == 2
@@ -89,7 +89,7 @@ def test_upgrade_leaves_what_is_newer(aimd, learned):
 
 def test_a_schema_from_the_future_is_a_sentence(aimd, learned):
     with sqlite3.connect(learned) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("UPDATE aimd_version SET version_num = '9999'")
     refused = aimd("limiter", "list", "--json")
     assert refused.code == 2
     assert "newer than this program" in refused.json["error"]

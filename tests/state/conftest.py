@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import real_postgres
 from state_worker import Worker, workers_at_hand
 
 from state import open_store
@@ -13,11 +15,8 @@ from state.evidence import EvidenceStore
 from state.records import Collection, Provenance
 from state.store import Store
 
-# Every test that takes `store` or `evidence` runs once for each of these; another database joins with a line here.
-STORES: dict[str, Callable[[Path], str]] = {
-    "memory": lambda folder: "memory://",
-    "sqlite-file": lambda folder: f"sqlite:///{folder / 'aimd.db'}",
-}
+# Every test that takes `store` or `evidence` runs once for each of these.
+STORES = ("memory", "sqlite-file", "postgres")
 
 
 class Clock:
@@ -40,9 +39,46 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[real_postgres.Server]:
+    """A server that a test may stop and break, if it leaves it running."""
+    with real_postgres.started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def server_url(request: pytest.FixtureRequest) -> str:
+    """Where a PostgreSQL is: the one that is given, or else our own."""
+    given = os.environ.get("TEST_POSTGRES_URL")
+    return given or request.getfixturevalue("postgres_server").url
+
+
+@pytest.fixture(scope="session")
+def _migrated(server_url: str) -> Iterator[str]:
+    with real_postgres.own_schema(server_url) as url:
+        open_store(url).close()
+        yield url
+
+
+@pytest.fixture
+def postgres_url(_migrated: str) -> str:
+    """A PostgreSQL database at the head, with nothing in it."""
+    return real_postgres.emptied(_migrated)
+
+
+@pytest.fixture
+def new_postgres_url(server_url: str) -> Iterator[str]:
+    """A PostgreSQL database without any table."""
+    with real_postgres.own_schema(server_url) as url:
+        yield url
+
+
 @pytest.fixture(params=STORES)
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return STORES[request.param](tmp_path)
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return {"memory": "memory://", "sqlite-file": f"sqlite:///{tmp_path / 'aimd.db'}"}[request.param]
 
 
 @pytest.fixture

@@ -231,7 +231,23 @@ def test_a_closed_store_opens_itself_again(store: Store) -> None:
 
 def test_a_store_tells_where_it_is(store_url: str) -> None:
     with open_store(store_url) as store:
-        forgetful = not store_url.startswith("sqlite:///")
-        assert store.in_process is forgetful
-        assert store.url == ("memory://" if forgetful else store_url)
-        assert repr(store) == ("MemoryStore()" if forgetful else f"SqlStore({store_url!r})")
+        assert store.in_process is (store_url == "memory://")
+        assert store.url == store_url.replace("postgres:@", "postgres:***@")
+        assert repr(store) == ("MemoryStore()" if store.in_process else f"SqlStore({store.url!r})")
+
+
+def test_pruning_takes_the_oldest_of_each_bucket_and_never_the_newest(store: Store, clock) -> None:
+    github = Bucket("github")
+    for day in range(1, 6):
+        event = replace(told(day), at=clock.now - (5 - day) * 86400)
+        for bucket in (NOTION, github):
+            store.transact(bucket, keep(replace(KNOWN, rate=float(day)), event))
+    assert store.prune(days=2.5) == 2 * 2
+    assert [event.rate_after for event in store.history(NOTION)] == [3, 4, 5]
+    assert store.prune(rows=2) == 2 * 1
+    assert [event.rate_after for event in store.history(github)] == [4, 5]
+    clock.now += 1000 * 86400
+    assert store.prune(days=1, rows=0) == 2 * 1
+    assert [event.rate_after for event in store.history(NOTION)] == [5]
+    store.transact(NOTION, keep(KNOWN, told(6)))  # numbered after what is gone
+    assert [event.rate_after for event in store.history(NOTION)] == [5, 6]

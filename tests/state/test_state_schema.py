@@ -16,7 +16,7 @@ from state import open_store, schema, tables
 from state.errors import DatabaseCorrupt, DatabaseFull, DatabaseUnavailable, SchemaTooNew
 from state.schema import SchemaStatus
 
-TABLES = {"cursor", "evidence", "evidence_current", "limiter", "limiter_history", "sync_run", "alembic_version"}
+TABLES = {"cursor", "evidence", "evidence_current", "limiter", "limiter_history", "sync_run", "aimd_version"}
 
 
 def tables_of(path: Path) -> set[str]:
@@ -30,7 +30,8 @@ def test_the_migrations_lead_to_what_the_tables_say(url: str) -> None:
     schema.upgrade_url(url)
     engine = engines.connect(engines.parse_url(url), "FULL")
     with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        opts = {"compare_type": True, "compare_server_default": True, "version_table": schema.VERSION_TABLE}
+        context = MigrationContext.configure(connection, opts=opts)
         assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
 
@@ -50,7 +51,7 @@ def test_the_migrations_and_the_tables_agree_on_what_alembic_does_not_compare(pa
     tables.metadata.create_all(engine)
     engine.dispose()
     migrated = schemas(path)
-    migrated.pop("alembic_version")
+    migrated.pop("aimd_version")
     assert migrated == schemas(other)
 
 
@@ -83,9 +84,9 @@ def test_a_look_at_the_status_leaves_no_trace(tmp_path: Path, journal: str, know
     path = tmp_path / "with space, ? and %.db"
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA journal_mode = {journal}")
-    connection.execute("CREATE TABLE alembic_version (version_num)" if known else "CREATE TABLE theirs (x)")
+    connection.execute("CREATE TABLE aimd_version (version_num)" if known else "CREATE TABLE theirs (x)")
     if known:
-        connection.execute("INSERT INTO alembic_version VALUES ('0000')")
+        connection.execute("INSERT INTO aimd_version VALUES ('0000')")
     connection.commit()
     connection.close()
     before = path.read_bytes()
@@ -113,7 +114,7 @@ def test_the_status_of_an_empty_file_and_of_no_database(path: Path, url: str) ->
 def test_a_schema_of_a_newer_program_is_refused_and_left_as_it_is(path: Path, url: str, journal: str) -> None:
     schema.upgrade_url(url)
     connection = sqlite3.connect(path)
-    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.execute("UPDATE aimd_version SET version_num = '9999'")
     connection.commit()
     connection.execute(f"PRAGMA journal_mode = {journal}")
     connection.close()

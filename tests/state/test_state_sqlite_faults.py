@@ -9,8 +9,7 @@ from sqlalchemy import event
 from state_listing import sync
 from state_worker import added
 
-from state import Bucket, open_store
-from state import engine as engines
+from state import Bucket, open_store, patience
 from state.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, StateError, translated
 from state.records import Collection
 
@@ -63,7 +62,7 @@ def test_a_full_disk_stores_no_part_of_a_page(url: str) -> None:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "BUSY_TIMEOUT", 0.05)
+    monkeypatch.setattr(patience, "BUSY_TIMEOUT", 0.05)
 
 
 @pytest.mark.usefixtures("impatient")

@@ -106,7 +106,7 @@ def upgrade() -> None:
         sa.Column("retry_after", sa.Float(), nullable=True),
         sa.Column("status", sa.Integer(), nullable=True),
         sa.Column("cooldown_until", sa.Float(), nullable=False),
-        sa.Column("run_id", sa.String(), nullable=True),
+        sa.Column("run_id", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["limiter_id"],
             ["limiter.id"],

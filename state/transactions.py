@@ -1,0 +1,86 @@
+"""Transactions that must last: one at a time where there is one writer, again if the server went away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine
+
+from state import engine as engines
+from state import fork
+from state.errors import DatabaseUnreachable, translated
+from state.patience import persistently, queued
+from state.records import Collection
+
+T = TypeVar("T")
+
+
+class Transactions:
+    """What `state.evidence` works with.
+
+    Args:
+        engine: From `state.engine.connect`.
+        url: The database, without its password, for messages.
+        clock: Gives the time in epoch seconds; None for the database's, where it has one.
+    """
+
+    def __init__(self, engine: Engine, *, url: str, clock: Callable[[], float] | None = None) -> None:
+        self._engine = engine
+        self._url = url
+        self._clock = clock
+        # SQLite has one writer: better to queue here than there. An in-memory database has one connection, which
+        # readers and writers must not share at a time. A server takes all of them at once.
+        self._one_by_one = engine.dialect.name == "sqlite"
+        self._lock = threading.Lock()
+        fork.tell_in_child(self)
+
+    def in_child(self) -> None:
+        """See `state.fork`."""
+        self._lock = threading.Lock()
+        self._inherited = engines.renew(self._engine)
+
+    def now(self) -> float:
+        """The store's time, epoch seconds."""
+        if self._clock is not None:
+            return self._clock()
+        return self._read(lambda connection: engines.time_of(connection, None))
+
+    def close(self) -> None:
+        """Release the connections."""
+        self._engine.dispose()
+
+    def _write(self, work: Callable[[Connection], T], collection: Collection | None = None) -> T:
+        """Do it in a transaction, alone in its collection.
+
+        Args:
+            work: Done again if the server went away meanwhile, even if it was lost during the commit.
+            collection: What it works on, if anything that others may work on.
+        """
+
+        def attempt() -> T:
+            with self._working(), self._engine.begin() as connection:
+                if collection is not None:
+                    engines.queue(connection, repr(collection))
+                return work(connection)
+
+        return persistently(attempt)
+
+    def _read(self, work: Callable[[Connection], T]) -> T:
+        def attempt() -> T:
+            with self._working(), engines.reading(self._engine) as connection:
+                return work(connection)
+
+        return persistently(attempt)
+
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        queue: AbstractContextManager[None] = queued(self._lock, self._url) if self._one_by_one else nullcontext()
+        try:
+            with queue, translated(self._url):
+                yield
+        except DatabaseUnreachable:
+            self._engine.dispose()  # the pool's other connections are lost, too
+            raise
