@@ -126,6 +126,7 @@ def sync(
         )
     except (ConfigurationError, StateError) as error:
         report = SyncReport(str(source), tenant, failure=Problem(str(error)))
+    emit_incomplete(report)
     if hear := reported.get():
         hear(report)
     if report.complete:
@@ -174,7 +175,6 @@ def _collected(
     if back:
         reschedule(patience.until, patience.reason)
         _end(store, run, report, report.state)  # the server would not
-    emit_incomplete(report)
     return report
 
 
