@@ -30,6 +30,7 @@ class Kind:
         modified: The field that says when it was changed; empty for none.
         tombstone: The field that says when it was deleted; empty if what is deleted is in no listing.
         clock: How those two are written.
+        mark: What the tombstone field says instead of the time; None for the time.
         age: Seconds over which the generated ones were created.
         number: Whether the id is a number when it is shown.
     """
@@ -43,6 +44,7 @@ class Kind:
     modified: str = ""
     tombstone: str = ""
     clock: Callable[[float], Any] = int
+    mark: Any = None
     age: int = AGE
     number: bool = False
 
@@ -147,7 +149,10 @@ class Dataset:
         raise KeyError(value)
 
     def overview(self) -> dict[str, Any]:
-        """Return counts and ids by kind, children by kind and parent, links by kind, field and id."""
+        """Return counts and ids by kind, children by kind and parent, links by kind, field and id.
+
+        What was removed but is still listed, with a tombstone, is under `deleted` and nowhere else.
+        """
         items = {name: self.records(name) for name in self.kinds}
         children: dict[str, dict[str, list[str]]] = {}
         links: dict[str, dict[str, dict[str, list[str]]]] = {}
@@ -162,7 +167,12 @@ class Dataset:
                         links.setdefault(name, {}).setdefault(field[1:], {})[item.id] = value
         ids = {name: [item.id for item in of_kind] for name, of_kind in items.items()}
         counts = {name: len(of_kind) for name, of_kind in ids.items()}
-        return {"counts": counts, "ids": ids, "children": children, "links": links}
+        deleted = {
+            name: [item.id for item in self.records(name, deleted=True) if item.deleted]
+            for name, kind in self.kinds.items()
+            if kind.tombstone
+        }
+        return {"counts": counts, "ids": ids, "children": children, "links": links, "deleted": deleted}
 
     def change(self, id: str, fields: Mapping[str, Any], now: float) -> str:
         """Set fields of a record, or give it a new text if there are none; return its text.
@@ -212,7 +222,9 @@ class Dataset:
                 self.version += 1
                 return
             at = item.edited if now is None else now
-            stamp = {name: item.kind.clock(at) for name in (item.kind.tombstone, item.kind.modified) if name}
+            stamp = {item.kind.tombstone: item.kind.clock(at) if item.kind.mark is None else item.kind.mark}
+            if item.kind.modified:
+                stamp[item.kind.modified] = item.kind.clock(at)
             self._put(replace(item, fields={**item.fields, **stamp}, edited=at, deleted=True))
 
     def add(self, kind: str, fields: Mapping[str, Any], now: float) -> str:

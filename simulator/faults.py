@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -117,7 +118,7 @@ class Script:
         return due
 
 
-def answer_of(kind: FaultKind, vendor: Vendor) -> Response | None:
+def answer_of(kind: FaultKind, vendor: Vendor, request: Request) -> Response | None:
     """Return the vendor's answer when this goes wrong; None if the connection breaks instead."""
     match kind:
         case "not-json":
@@ -125,13 +126,13 @@ def answer_of(kind: FaultKind, vendor: Vendor) -> Response | None:
         case "no-results":
             return vendor.empty()
         case "error-500" | "error-503" | "overload-529":
-            return vendor.failed(int(kind.rpartition("-")[2]))
+            return vendor.failed(request, int(kind.rpartition("-")[2]))
         case "blocked":
             return vendor.blocked()
         case "forbidden":
-            return vendor.forbidden()
+            return vendor.forbidden(request)
         case "cursor-expired":
-            return vendor.expired()
+            return vendor.expired(request)
     return None
 
 

@@ -145,7 +145,7 @@ class Gate:
 
         if fault is None or fault == "slow":
             await self._vendor.app(request.scope, receive, counted_send)
-        elif (answer := answer_of(fault, self._vendor)) is not None:
+        elif (answer := answer_of(fault, self._vendor, request)) is not None:
             await answer(request.scope, receive, counted_send)
         else:
             self._meter.accept(f"{method} {path}")

@@ -136,6 +136,6 @@ def whole_number(text: str | None, default: int, least: int, most: int) -> int:
     """
     if text is None:
         return default
-    if not (text.isascii() and text.isdecimal() and len(text) < 10 and least <= int(text) <= most):
+    if not (text.isascii() and text.isdecimal() and len(text) < 16 and least <= int(text) <= most):
         raise ValueError(f"{text!r} is no whole number from {least} to {most}")
     return int(text)

@@ -124,14 +124,14 @@ class Vendor:
             token: The secret that is accepted; None accepts any that is not empty.
         """
         given = bearer(request)
-        return None if given and token in (None, given) else self.unauthorized()
+        return None if given and token in (None, given) else self.unauthorized(request)
 
-    def unauthorized(self) -> Response:
+    def unauthorized(self, request: Request) -> Response:
         """Return the answer to a wrong token."""
         raise NotImplementedError
 
-    def forbidden(self) -> Response:
-        """Return the answer to a token that may not read what it asks for."""
+    def forbidden(self, request: Request) -> Response:
+        """Return the answer to a token that may not do what it asks for."""
         raise NotImplementedError
 
     def buckets(self, request: Request) -> tuple[Bucket, ...]:
@@ -161,7 +161,7 @@ class Vendor:
             return None
         return parsedate_to_datetime(told).timestamp() if told.endswith("GMT") else now + float(told)
 
-    def failed(self, status: int) -> Response:
+    def failed(self, request: Request, status: int) -> Response:
         """Return the answer of a vendor that is broken: 500, 503 or 529."""
         raise NotImplementedError
 
@@ -169,7 +169,7 @@ class Vendor:
         """Return a 429 that no waiting ends; where the vendor has none, one without any advice."""
         raise NotImplementedError
 
-    def expired(self) -> Response:
+    def expired(self, request: Request) -> Response:
         """Return the answer to a cursor that was good a while ago."""
         raise NotImplementedError
 

@@ -10,6 +10,7 @@ _CLASSES = {
     "vanta": ("vanta", "Vanta"),
     "github": ("github", "GitHub"),
     "fieldguide": ("fieldguide", "Fieldguide"),
+    "slack": ("slack", "Slack"),
 }
 VENDORS: tuple[str, ...] = tuple(_CLASSES)
 """The names."""

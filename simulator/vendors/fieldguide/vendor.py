@@ -58,13 +58,14 @@ class Fieldguide(Served):
         """See `Vendor.authorize`; what is signed needs no token."""
         return None if request.url.path.startswith(STORAGE) else super().authorize(request, token)
 
-    def unauthorized(self) -> Response:
+    def unauthorized(self, request: Request) -> Response:
         """See `Vendor.unauthorized`."""
         return refusal(401, "Unauthorized")
 
-    def forbidden(self, scope: str = "requests:read") -> Response:
+    def forbidden(self, request: Request) -> Response:
         """See `Vendor.forbidden`; it names the scope."""
-        return refusal(403, f"Missing required scope: {scope}")
+        name = request.url.path.rpartition("/")[2]
+        return _missing(SCOPES.get(name, "requests:read"))
 
     def not_found(self, request: Request) -> Response:
         """See `Served.not_found`."""
@@ -81,7 +82,7 @@ class Fieldguide(Served):
             answer.headers["Retry-After"] = retry_after
         return answer
 
-    def failed(self, status: int) -> Response:
+    def failed(self, request: Request, status: int) -> Response:
         """See `Vendor.failed`."""
         return refusal(status, "Internal server error")
 
@@ -89,7 +90,7 @@ class Fieldguide(Served):
         """See `Vendor.blocked`: nothing is known of a block for good."""
         return refusal(429, "Too many requests")
 
-    def expired(self) -> Response:
+    def expired(self, request: Request) -> Response:
         """See `Vendor.expired`; pages have numbers, so none expires in truth."""
         return refusal(400, "page is not valid")
 
@@ -194,7 +195,7 @@ class Fieldguide(Served):
 
     def _needs(self, kind: str) -> None:
         if SCOPES[kind] not in self._scopes:
-            raise Refused(self.forbidden(SCOPES[kind]))
+            raise Refused(_missing(SCOPES[kind]))
 
     def _page(self, request: Request, kind: str, items: Sequence[Item]) -> Response:
         query = request.query_params
@@ -240,3 +241,7 @@ class Fieldguide(Served):
             href = request.url.replace(path=f"/v1/engagements/exports/{job.id}", query="")
             shown["_links"] = {"export": {"href": str(href)}}
         return shown
+
+
+def _missing(scope: str) -> Response:
+    return refusal(403, f"Missing required scope: {scope}")

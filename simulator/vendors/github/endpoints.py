@@ -186,7 +186,7 @@ class Endpoints:
         try:
             last = read_cursor(listing, cursor) if cursor else None
         except ValueError:
-            raise Refused(self._vendor.expired()) from None
+            raise Refused(self._vendor.expired(request)) from None
         page = after(items, _size(request), last, key)
         links = {"next": {"after": write_cursor(listing, key(page.items[-1]))}} if page.more else {}
         return _with_links(request, [show(item) for item in page.items], links)

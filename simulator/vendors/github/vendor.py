@@ -79,11 +79,11 @@ class GitHub(Served):
             return refusal(410, f"The API version {version} is not supported.", "https://docs.github.com/rest/about")
         return super().authorize(request, token)
 
-    def unauthorized(self) -> Response:
+    def unauthorized(self, request: Request) -> Response:
         """See `Vendor.unauthorized`."""
         return refusal(401, "Bad credentials")
 
-    def forbidden(self) -> Response:
+    def forbidden(self, request: Request) -> Response:
         """See `Vendor.forbidden`."""
         return refusal(403, "Resource not accessible by personal access token")
 
@@ -113,7 +113,7 @@ class GitHub(Served):
             return float(told["x-ratelimit-reset"])
         return super().until(request, answer, now)
 
-    def failed(self, status: int) -> Response:
+    def failed(self, request: Request, status: int) -> Response:
         """See `Vendor.failed`."""
         return refusal(status, "Server Error")
 
@@ -121,7 +121,7 @@ class GitHub(Served):
         """See `Vendor.blocked`."""
         return refusal(429, "Too many requests")
 
-    def expired(self) -> Response:
+    def expired(self, request: Request) -> Response:
         """See `Vendor.expired`."""
         return refusal(422, "Validation Failed: the cursor is not valid")
 

@@ -89,11 +89,11 @@ class Notion(Vendor):
         """See `Vendor.owns`."""
         return path == "/v1" or path.startswith("/v1/")
 
-    def unauthorized(self) -> Response:
+    def unauthorized(self, request: Request) -> Response:
         """See `Vendor.unauthorized`."""
         return error_response(401, "unauthorized", "API token is invalid.")
 
-    def forbidden(self) -> Response:
+    def forbidden(self, request: Request) -> Response:
         """See `Vendor.forbidden`."""
         return error_response(403, "restricted_resource", "Insufficient permissions for this endpoint.")
 
@@ -105,7 +105,7 @@ class Notion(Vendor):
         """See `Vendor.rejected`."""
         return rate_limited("public_api_request_rate_limit", retry_after)
 
-    def failed(self, status: int) -> Response:
+    def failed(self, request: Request, status: int) -> Response:
         """See `Vendor.failed`."""
         return error_response(status, *_FAILURES[status])
 
@@ -113,7 +113,7 @@ class Notion(Vendor):
         """See `Vendor.blocked`."""
         return rate_limited("public_api_request_blocked")
 
-    def expired(self) -> Response:
+    def expired(self, request: Request) -> Response:
         """See `Vendor.expired`."""
         refused = invalid("The start_cursor provided is invalid.")
         return error_response(refused.status, refused.code, refused.message)

@@ -51,14 +51,14 @@ class VantaApi(Served):
             return None
         grant = self.tokens.grant(bearer(request))
         if grant is None:
-            return self.unauthorized()
-        return None if self.needed(request) in grant.scopes else self.forbidden()
+            return self.unauthorized(request)
+        return None if self.needed(request) in grant.scopes else self.forbidden(request)
 
-    def unauthorized(self) -> Response:
+    def unauthorized(self, request: Request) -> Response:
         """See `Vendor.unauthorized`."""
         return refusal(401, "unauthorized", "Unauthorized")
 
-    def forbidden(self) -> Response:
+    def forbidden(self, request: Request) -> Response:
         """See `Vendor.forbidden`."""
         return refusal(403, "forbidden", "The token does not have the required scope.")
 
@@ -73,7 +73,7 @@ class VantaApi(Served):
             answer.headers["Retry-After"] = retry_after
         return answer
 
-    def failed(self, status: int) -> Response:
+    def failed(self, request: Request, status: int) -> Response:
         """See `Vendor.failed`."""
         return refusal(status, "internal_error", "Something went wrong")
 
@@ -81,7 +81,7 @@ class VantaApi(Served):
         """See `Vendor.blocked`: nothing is known of a block for good, so it is a 429 without advice."""
         return refusal(429, "too_many_requests", "Too many requests")
 
-    def expired(self) -> Response:
+    def expired(self, request: Request) -> Response:
         """See `Vendor.expired`."""
         return refusal(400, "invalid_request", "Invalid pageCursor")
 
@@ -118,7 +118,7 @@ class VantaApi(Served):
         try:
             last = read_cursor(listing, query["pageCursor"]) if query.get("pageCursor") else None
         except ValueError:
-            raise Refused(self.expired()) from None
+            raise Refused(self.expired(request)) from None
         page = after(items, size, last)
         data: list[Fields] = [show(item) if show else item.shown for item in page.items]
         info = {
