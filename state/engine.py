@@ -112,7 +112,20 @@ def renew(engine: Engine) -> object:
 def reading(engine: Engine) -> Iterator[Connection]:
     """A transaction that takes no write lock, for reading several things at one moment."""
     with engine.connect().execution_options(aimd_reading=True) as connection, connection.begin():
-        yield connection
+        try:
+            yield connection
+        except Exception as error:
+            notice(connection, error)
+            raise
+
+
+def notice(connection: Connection, error: Exception) -> None:
+    """Tell SQLAlchemy of an error that the driver's own cursor gave: a connection that was lost has no rollback."""
+    dialect = connection.dialect
+    if connection.invalidated or not isinstance(error, dialect.loaded_dbapi.Error):
+        return
+    if dialect.is_disconnect(error, connection.connection.dbapi_connection, None):
+        connection.invalidate(error)
 
 
 def time_of(connection: Connection, clock: Callable[[], float] | None) -> float:

@@ -92,7 +92,7 @@ _MARKS: tuple[tuple[tuple[str, ...], type[StateError]], ...] = (
 _STATES: dict[str, type[StateError]] = {
     "25006": DatabaseReadOnly,  # a replica
     "53100": DatabaseFull,
-    "53300": DatabaseBusy,  # too many connections
+    "53300": DatabaseUnreachable,  # too many connections
     "55P03": DatabaseBusy,  # lock_timeout
     "57014": DatabaseBusy,  # statement_timeout
     "40": DatabaseBusy,
@@ -102,6 +102,9 @@ _STATES: dict[str, type[StateError]] = {
     "XX001": DatabaseCorrupt,
     "XX002": DatabaseCorrupt,
 }
+
+# A server refuses a connection without a SQLSTATE. Of its reasons these pass; a wrong password or name does not.
+_PASSING = ("starting up", "shutting down", "recovery", "not yet accepting", "too many", "connection slots")
 
 
 @contextlib.contextmanager
@@ -162,8 +165,9 @@ def _of_sqlite(error: Exception) -> type[StateError]:
 
 def _of_postgres(error: Any, *, lost: bool) -> type[StateError]:
     state = error.sqlstate
-    if state is None:  # not from the server: it was not reached, or was lost
-        return DatabaseUnreachable if lost else DatabaseUnavailable
+    if state is None:  # a connection was not made, or was lost
+        refused = "FATAL" in str(error) and not any(mark in str(error) for mark in _PASSING)
+        return DatabaseUnreachable if lost and not refused else DatabaseUnavailable
     return next((kind for length in (5, 3, 2) if (kind := _STATES.get(state[:length]))), DatabaseUnavailable)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+import time
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, func, select
 from sqlalchemy.engine import URL
@@ -11,8 +13,14 @@ from sqlalchemy.engine import URL
 from state import patience
 from state.errors import DatabaseUnavailable
 
+if TYPE_CHECKING:
+    import psycopg
+
 CONNECT_TIMEOUT = 10
 """Seconds until a server that does not answer a call counts as away."""
+
+SLACK = 5.0
+"""Seconds that a server has, after its own time-outs should have ended a statement, until it counts as frozen."""
 
 MOMENT = "extract(epoch FROM clock_timestamp())::float8"
 """The database's clock, epoch seconds: machines that share a limit need one clock. Not `now()`, which is the time at
@@ -44,6 +52,12 @@ def engine(url: URL, durability: str, *, shown: str) -> Engine:
             url=shown,
         ) from error
 
+    connection_class = _patient_connection()
+
+    @event.listens_for(made, "do_connect")
+    def connect(_dialect: object, _record: object, arguments: Any, options: Any) -> psycopg.Connection[Any]:
+        return connection_class.connect(*arguments, **options)
+
     @event.listens_for(made, "connect")
     def settings(connection: Any, _: object) -> None:
         milliseconds = int(patience.BUSY_TIMEOUT * 1000)
@@ -58,6 +72,32 @@ def engine(url: URL, durability: str, *, shown: str) -> Engine:
         connection.commit()
 
     return made
+
+
+def _patient_connection() -> type[psycopg.Connection[Any]]:
+    """Psycopg's connection, but one that does not wait for ever for a server which is there and says nothing."""
+    import psycopg
+
+    class PatientConnection(psycopg.Connection[Any]):
+        def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:
+            """Drives `gen`, which yields what it waits for and is told what came, or several times a second nothing."""
+
+            def in_time() -> Generator[Any, Any, Any]:
+                until = time.monotonic() + patience.BUSY_TIMEOUT + SLACK
+                try:
+                    wanted = next(gen)
+                    while True:
+                        came = yield wanted
+                        if not came and time.monotonic() > until:
+                            self.pgconn.finish()
+                            raise psycopg.OperationalError("it is there and says nothing")
+                        wanted = gen.send(came)
+                except StopIteration as done:
+                    return done.value
+
+            return super().wait(in_time(), *arguments, **options)
+
+    return PatientConnection
 
 
 def _keepalives() -> dict[str, int]:

@@ -190,7 +190,11 @@ class SqlStore:
                     if self._kept is None:
                         self._kept = self._engine.connect()
                     with self._kept.begin():
-                        yield self._kept
+                        try:
+                            yield self._kept
+                        except Exception as error:
+                            engines.notice(self._kept, error)
+                            raise
             except StateError:
                 self._drop()
                 raise
