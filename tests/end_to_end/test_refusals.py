@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 from pathlib import Path
 
 import pytest
 
+from flows.cli import run
 from simulator import Simulator, World
 
 pytestmark = pytest.mark.server
@@ -35,13 +37,17 @@ def evidence(database: Path) -> list[tuple[str, int]]:
         (["notion"], {"PREFECT_API_URL": "http://127.0.0.1:9/api"}, ["Prefect server", "does not answer"]),
     ],
 )
-def test_wrong_usage_is_a_sentence_and_nothing_is_sent(aimd, vendor: Simulator, arguments, more, words):
-    code, answer, errors = aimd.run("sync", *arguments, "--json", **more)
+def test_wrong_usage_is_a_sentence_and_nothing_is_sent(
+    make_aimd, vendor: Simulator, arguments, more, words, monkeypatch, capsys
+):
+    for name, value in {**make_aimd(None).environment, **more}.items():
+        monkeypatch.setenv(name, value)
+    code = run(["sync", *arguments, "--json"])
+    output, errors = capsys.readouterr()
     assert code == 2
     for word in words:
         assert word in errors
-    assert answer == {"error": errors.strip().splitlines()[-1]}
-    assert "Traceback" not in errors
+    assert json.loads(output) == {"error": errors.strip().splitlines()[-1]}
     assert vendor.stats()["requests"] == 0
 
 
@@ -55,28 +61,31 @@ def test_a_token_that_is_not_accepted_stores_nothing(aimd, vendor: Simulator, tm
     assert evidence(tmp_path / "aimd.db") == []
 
 
-@pytest.mark.parametrize("fault", ["not-json", "truncated", "no-results"])
-def test_a_broken_page_leaves_its_stream_incomplete_and_the_others_whole(aimd, world: World, tmp_path: Path, fault):
-    spec = f"{fault}@GET /v1/users#2x3"
-    with Simulator("none", world, latency=(0.0, 0.0), faults=[spec]) as broken:
-        code, report, errors = aimd.run("sync", "notion", "--json", AIMD_NOTION_BASE_URL=broken.base_url)
+def test_a_broken_page_leaves_its_stream_incomplete_and_the_others_whole(aimd, world: World, tmp_path: Path):
+    command = ("sync", "notion", "--json", "--param", f"data_source={world.ids('data_source')[0]}")
+    faults = ["not-json@GET /v1/users#2x3", "truncated@POST /v1/data_sources#1x3"]
+    with Simulator("none", world, latency=(0.0, 0.0), faults=faults) as broken:
+        code, report, errors = aimd.run(*command, AIMD_NOTION_BASE_URL=broken.base_url)
         assert (code, report["state"]) == (1, "incomplete")
         assert {name: row["complete"] for name, row in report["streams"].items()} == {
             "users": False,
             "pages": True,
             "data_sources": True,
+            "rows": False,
         }
         assert "users" in errors
         assert "Traceback" not in errors
         assert report["streams"]["users"]["records"] == 100, "the first page is kept"
+        assert report["streams"]["rows"]["records"] == 0
         by_path = broken.stats()["by_path"]
         assert by_path["GET /v1/users"] == 4, "one page, then three tries of the second"
 
-        code, report, errors = aimd.run("sync", "notion", "--json", AIMD_NOTION_BASE_URL=broken.base_url)
+        code, report, errors = aimd.run(*command, AIMD_NOTION_BASE_URL=broken.base_url)
         assert (code, report["state"]) == (0, "complete"), errors
         # It went on at the second page; since the first one was of another day, it then listed the two anew.
         assert broken.stats()["by_path"]["GET /v1/users"] == 4 + 1 + 2
-    assert dict(evidence(tmp_path / "aimd.db"))["users"] == len(world.ids("user"))
+    stored = dict(evidence(tmp_path / "aimd.db"))
+    assert (stored["users"], stored["rows"]) == (len(world.ids("user")), 120)
 
 
 def test_a_read_only_database_is_a_sentence(aimd, vendor: Simulator, tmp_path: Path):
