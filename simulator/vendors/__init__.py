@@ -11,6 +11,7 @@ _CLASSES = {
     "github": ("github", "GitHub"),
     "fieldguide": ("fieldguide", "Fieldguide"),
     "slack": ("slack", "Slack"),
+    "airtable": ("airtable", "Airtable"),
 }
 VENDORS: tuple[str, ...] = tuple(_CLASSES)
 """The names."""
