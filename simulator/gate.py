@@ -20,7 +20,7 @@ from simulator.meter import Meter
 from simulator.vendor import Bucket, RetryAfter, Vendor
 
 RETRY_AFTER_MODES: tuple[RetryAfter, ...] = get_args(RetryAfter)
-REFUSALS = frozenset({400, 401, 403, 404, 409, 410, 422})
+REFUSALS = frozenset({400, 401, 403, 404, 409, 410, 413, 422})
 """What counts as refused rather than accepted."""
 
 

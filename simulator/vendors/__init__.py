@@ -12,6 +12,8 @@ _CLASSES = {
     "fieldguide": ("fieldguide", "Fieldguide"),
     "slack": ("slack", "Slack"),
     "airtable": ("airtable", "Airtable"),
+    "openai": ("openai", "OpenAI"),
+    "zapier": ("zapier", "Zapier"),
 }
 VENDORS: tuple[str, ...] = tuple(_CLASSES)
 """The names."""

@@ -1,0 +1,5 @@
+"""OpenAI's administration of an organization."""
+
+from simulator.vendors.openai.vendor import OpenAI
+
+__all__ = ["OpenAI"]

@@ -1,0 +1,5 @@
+"""Zapier's catch hooks: a sink."""
+
+from simulator.vendors.zapier.vendor import Zapier
+
+__all__ = ["Zapier"]
