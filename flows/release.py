@@ -8,7 +8,6 @@ is then scheduled for the end of the cooldown (`reschedule`); any other says whe
 from __future__ import annotations
 
 import math
-import time
 from datetime import UTC, datetime
 
 from prefect.client.orchestration import get_client
@@ -19,6 +18,7 @@ from prefect.exceptions import Abort
 from prefect.states import AwaitingRetry
 
 from flows.stopping import Stop, Stopped
+from flows.words import clock_time, duration
 from limiter import Limiter, WaitTooLong, api_config
 from state.records import Bucket
 from state.store import Store
@@ -66,7 +66,7 @@ class Patience(Stop):
         until = self._limiter.snapshot()["cooldown_until"]
         left = until - self._limiter.store.evidence.now()
         if left > self._release_after:
-            self._asked, self.until = f"{self._title} asked for {duration(left)}", until
+            self._asked, self.until = f"{self._title} asked for {duration(math.ceil(left))}", until
             self.set()
             raise self._too_long()
 
@@ -152,38 +152,3 @@ def reschedule(until: float, message: str) -> None:
     if answer.status is SetStateStatus.ACCEPT:
         run.state = state  # for the engine's last line in the log, which would say `Running`
         raise Abort(message)
-
-
-def duration(seconds: float) -> str:
-    """About how long, for people: seconds, from two minutes on minutes, from two hours on hours.
-
-    Example:
-        >>> duration(14.2), duration(3540.4), duration(7200)
-        ('14 s', '59 min', '2 h')
-    """
-    if seconds < 119.5:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    if minutes < 120:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def clock_time(until: float, now: float | None = None) -> str:
-    """A time in UTC for people, never earlier than it is: with seconds if it is near, with the date if it is far.
-
-    Args:
-        until: Epoch seconds.
-        now: Epoch seconds; by default what this machine's clock says.
-
-    Example:
-        >>> clock_time(1_764_079_375.2, now=1_764_079_300), clock_time(1_764_079_375.2, now=1_764_075_000)
-        ('14:02:56 UTC', '14:03 UTC')
-        >>> clock_time(1_764_079_375.2, now=1_764_000_000)
-        '25 Nov 14:03 UTC'
-    """
-    left = until - (time.time() if now is None else now)
-    near = left < 600
-    shown = datetime.fromtimestamp(math.ceil(until) if near else math.ceil(until / 60) * 60, UTC)
-    return shown.strftime("%H:%M:%S UTC" if near else "%H:%M UTC" if left < 12 * 3600 else "%-d %b %H:%M UTC")

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
-from flows.release import Patience, clock_time, duration, patience_for
+from flows.release import Patience, patience_for
 from flows.stopping import Stopped
+from flows.words import clock_time
 from limiter import Limiter, TryLater, WaitTooLong, api_config, make_client_for
 from state.memory import MemoryStore
 from state.records import Bucket, Decision, LimiterState
@@ -102,23 +103,6 @@ def test_a_hand_edited_cooldown_is_no_longer_than_a_day(store, patience):
         patience.look()
     assert refused.value.until == store.evidence.now() + api_config("notion").max_cooldown
     assert Limiter(api_config("notion"), Bucket("notion"), store).snapshot()["cooldown_until"] == refused.value.until
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.2, "1 s"),
-        (119.4, "119 s"),
-        (119.6, "2 min"),
-        (3000.9, "50 min"),
-        (3540.3, "59 min"),
-        (7200.0, "2 h"),
-        (7261.0, "2 h 1 min"),
-        (86_400.0, "24 h"),
-    ],
-)
-def test_a_time_span_is_told_in_the_unit_that_people_use(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_a_time_is_never_told_too_early():
