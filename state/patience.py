@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from threading import Lock
+from collections.abc import Callable
 from typing import TypeVar
 
-from state.errors import DatabaseBusy, DatabaseUnreachable
+from state.errors import DatabaseUnreachable
 
 T = TypeVar("T")
 
@@ -18,29 +16,6 @@ BUSY_TIMEOUT = 30.0
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Seconds between two tries to reach a server."""
-
-
-@contextmanager
-def queued(lock: Lock, url: str) -> Iterator[None]:
-    """Hold a lock of this process, or give up in time, whatever those before do with it.
-
-    Args:
-        lock: Not held yet.
-        url: The database behind it, without its password, for the message.
-
-    Raises:
-        DatabaseBusy: It did not become free within `BUSY_TIMEOUT`.
-    """
-    if not lock.acquire(timeout=BUSY_TIMEOUT):
-        raise DatabaseBusy(
-            f"The database {url} does not answer: a transaction before this one has not come to its end for "
-            f"{BUSY_TIMEOUT:g} s. Everything acknowledged before is kept; run again when the database answers.",
-            url=url,
-        )
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def persistently(work: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:

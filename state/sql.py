@@ -16,10 +16,11 @@ from state import fork, schema, statements, tables
 from state.codec import columns_of, columns_of_event, event_of, key_of, state_of
 from state.errors import StateError, translated
 from state.evidence import EvidenceStore
-from state.patience import persistently, queued
+from state.patience import persistently
 from state.records import PUBLIC_FIELDS, Bucket, HistoryEvent, LimiterState
 from state.retention import Retention
 from state.store import Clock, Decide
+from state.turns import Turns
 
 T = TypeVar("T")
 
@@ -33,7 +34,7 @@ _NOTHING = {**dict.fromkeys(PUBLIC_FIELDS, 0), "learner": ""}
 class SqlStore:
     """Limiters in a database that SQLAlchemy reaches.
 
-    One kept connection behind a lock: a row has one writer anyway, and checking a connection out of a pool costs as
+    One kept connection, taken in turns: a row has one writer anyway, and checking a connection out of a pool costs as
     much as the transaction itself.
     """
 
@@ -45,7 +46,7 @@ class SqlStore:
         self._address = engines.anchored(address)
         self._clock = clock
         self._retention = retention or Retention()
-        self._lock = threading.Lock()
+        self._turns = Turns(self.url)
         self._kept: Connection | None = None
         self._opening = threading.Lock()
         self._evidence: EvidenceStore | None = None
@@ -67,7 +68,7 @@ class SqlStore:
 
     def in_child(self) -> None:
         """See `state.fork`."""
-        self._lock, self._opening = threading.Lock(), threading.Lock()
+        self._turns, self._opening = Turns(self.url), threading.Lock()
         self._inherited = (self._kept, engines.renew(self._engine))
         self._kept = None
 
@@ -169,7 +170,7 @@ class SqlStore:
 
     def close(self) -> None:
         """See `state.store.Store.close`."""
-        with queued(self._lock, self.url):
+        with self._turns.turn():
             if self._kept is not None:
                 self._kept.close()
                 self._kept = None
@@ -184,7 +185,7 @@ class SqlStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
-        with queued(self._lock, self.url):
+        with self._turns.turn():
             try:
                 with translated(self.url):
                     if self._kept is None:

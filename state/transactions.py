@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
@@ -12,8 +11,9 @@ from sqlalchemy import Connection, Engine
 from state import engine as engines
 from state import fork
 from state.errors import DatabaseUnreachable, translated
-from state.patience import persistently, queued
+from state.patience import persistently
 from state.records import Collection
+from state.turns import Turns
 
 T = TypeVar("T")
 
@@ -34,12 +34,12 @@ class Transactions:
         # SQLite has one writer: better to queue here than there. An in-memory database has one connection, which
         # readers and writers must not share at a time. A server takes all of them at once.
         self._one_by_one = engine.dialect.name == "sqlite"
-        self._lock = threading.Lock()
+        self._turns = Turns(url)
         fork.tell_in_child(self)
 
     def in_child(self) -> None:
         """See `state.fork`."""
-        self._lock = threading.Lock()
+        self._turns = Turns(self._url)
         self._inherited = engines.renew(self._engine)
 
     def now(self) -> float:
@@ -77,7 +77,7 @@ class Transactions:
 
     @contextmanager
     def _working(self) -> Iterator[None]:
-        queue: AbstractContextManager[None] = queued(self._lock, self._url) if self._one_by_one else nullcontext()
+        queue: AbstractContextManager[None] = self._turns.turn() if self._one_by_one else nullcontext()
         try:
             with queue, translated(self._url):
                 yield

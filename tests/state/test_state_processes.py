@@ -119,7 +119,7 @@ def test_a_forked_child_does_not_wait_for_the_threads_of_its_parent(store: Store
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(store.transact, NOTION, slow)
         assert inside.wait(30)
-        with store.evidence._lock:
+        with store.evidence._turns.turn():
             assert in_a_child(child) == 0
         done.set()
         held.result(timeout=30)
