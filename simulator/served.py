@@ -91,7 +91,8 @@ class Served(Vendor):
         """Return the name and the records of a listing below the record that the path names."""
         parent = self.find(request, of)
         name = f"{kind} of {parent.id}"
-        return name, self.shelf.listing(name, lambda: self.records.records(kind, parent.id))
+        deleted = bool(self.records.kinds[kind].tombstone)  # those that leave one are listed with it
+        return name, self.shelf.listing(name, lambda: self.records.records(kind, parent.id, deleted=deleted))
 
     def linked(self, request: Request, kind: str, field: str, of: str) -> tuple[str, Sequence[Item]]:
         """Return the name and the records of a listing of what the record in the path has a link to."""

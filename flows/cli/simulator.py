@@ -17,7 +17,7 @@ class Api(StrEnum):
 
     NOTION = "notion"
     VANTA = "vanta"
-    VANTA_AUDITOR = "vanta-auditor"
+    VANTA_AUDITOR = "vanta_auditor"
     FIELDGUIDE = "fieldguide"
     GITHUB = "github"
     SLACK = "slack"
@@ -108,11 +108,7 @@ def simulator(
             typer.echo(vendor.base_url)
             say(f"{api.value} behind {vendor.policy}; what it has seen: {url}/_stats; Ctrl-C stops it. Elsewhere:")
             variables = " ".join(f"{name}={value}" for name, value in vendor.environment.items())
-            say(
-                f"  {variables} aimd sync {api.value.removesuffix('-auditor')}"
-                if api is not Api.ZAPIER
-                else f"  {variables}"
-            )
+            say(f"  {variables} aimd sync {api.value}" if api is not Api.ZAPIER else f"  {variables}")
             if host not in LOOPBACK:
                 say(f"{host} can be reached by others, and nothing keeps them from changing the data and the limit.")
 

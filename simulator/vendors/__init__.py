@@ -8,6 +8,7 @@ from simulator.vendor import Vendor
 _CLASSES = {
     "notion": ("notion", "Notion"),
     "vanta": ("vanta", "Vanta"),
+    "vanta_auditor": ("vanta", "VantaAuditor"),
     "github": ("github", "GitHub"),
     "fieldguide": ("fieldguide", "Fieldguide"),
     "slack": ("slack", "Slack"),

@@ -59,6 +59,17 @@ def test_the_options_reach_the_vendor(simulator):
     assert "retry-after" not in refused.headers
 
 
+def test_it_speaks_the_vendor_that_is_named(aimd_process):
+    process = aimd_process("simulator", "--api", "github", "--policy", "documented", "--count", "members=3")
+    base_url = process.stdout.readline().strip()
+    members = httpx.get(f"{base_url}/orgs/example-org/members", headers={"Authorization": "Bearer secret"})
+    assert (len(members.json()), members.headers["x-ratelimit-limit"]) == (3, "5000")
+    assert httpx.get(f"{base_url}/_stats").json()["policy"] == "documented"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert f"AIMD_GITHUB_BASE_URL={base_url} aimd sync github" in err
+
+
 def test_any_token_will_do_unless_one_is_named(simulator):
     _, told = simulator()
     assert told["token"] is None
@@ -77,6 +88,8 @@ def test_any_token_will_do_unless_one_is_named(simulator):
         (("--latency", "fast"), "Latency must be"),
         (("--latency", "2,1"), "Latency must be"),
         (("--latency", "nan"), "Latency must be"),
+        (("--count", "users"), "of the form KIND=N, as people=100"),
+        (("--api", "github", "--users", "3"), "There is no kind 'users'; known: members,"),
     ],
 )
 def test_what_cannot_be_simulated_is_a_sentence(aimd, arguments, says):

@@ -134,7 +134,9 @@ class Endpoints:
             repository = self._vendor.records.get("repos", str(item.fields["_repository"])).shown
         except KeyError:  # it was removed
             return item.shown
-        return {**item.shown, "repository": {name: repository[name] for name in ("id", "name", "full_name", "private")}}
+        url = f"{repository['url']}/dependabot/alerts/{item.id}"
+        shown = {name: repository[name] for name in ("id", "name", "full_name", "private")}
+        return {**item.shown, "url": url, "repository": shown}
 
     def _all(
         self,

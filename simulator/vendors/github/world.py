@@ -7,6 +7,7 @@ from simulator.dataset import Fields, Kind
 from simulator.draw import DAY, Draw, iso
 
 ORGANIZATION = "example-org"
+_RULES = ("pull_request", "required_signatures", "non_fast_forward", "deletion")
 
 
 def _number(draw: Draw) -> str:
@@ -69,7 +70,7 @@ def _protection(draw: Draw) -> Fields:
 
 def _rule(draw: Draw) -> Fields:
     return {
-        "type": draw.one("pull_request", "required_signatures", "non_fast_forward", "deletion"),
+        "type": _RULES[draw.number % len(_RULES)],  # no two alike from one set of rules
         "ruleset_source_type": "Organization",
         "ruleset_source": ORGANIZATION,
         "ruleset_id": int(draw.ref("rulesets") or 0),

@@ -62,7 +62,8 @@ class Slack(Served):
 
     def variables(self, url: str, token: str) -> dict[str, str]:
         """See `Vendor.variables`."""
-        return {**super().variables(url, token), "AIMD_SLACK_AUDIT_BASE_URL": f"{url}/audit/v1"}
+        audit = {"SLACK_AUDIT_TOKEN": token, "AIMD_SLACK_AUDIT_BASE_URL": f"{url}/audit/v1"}
+        return {**super().variables(url, token), **audit}
 
     def unauthorized(self, request: Request) -> Response:
         """See `Vendor.unauthorized`."""

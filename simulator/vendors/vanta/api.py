@@ -38,7 +38,8 @@ class VantaApi(Served):
 
     def variables(self, url: str, token: str) -> dict[str, str]:
         """See `Vendor.variables`."""
-        return {"VANTA_CLIENT_ID": CLIENT_ID, "VANTA_CLIENT_SECRET": token, "AIMD_VANTA_BASE_URL": url}
+        name = self.name.upper()
+        return {f"{name}_CLIENT_ID": CLIENT_ID, f"{name}_CLIENT_SECRET": token, f"AIMD_{name}_BASE_URL": url}
 
     def needed(self, request: Request) -> str:
         """Return the scope that a request needs."""
