@@ -22,7 +22,7 @@ def pages(client):
 def test_the_world_can_be_seen(controlled):
     vendor, _, control = controlled
     seen = control.get("/_world").json()
-    assert seen["counts"] == {"user": 2, "page": 3, "row": 4, "data_source": 2}
+    assert seen["counts"] == {"user": 2, "page": 3, "row": 4, "data_source": 2, "block": 0}
     assert seen["ids"] == {kind: vendor.world.ids(kind) for kind in seen["counts"]}
     assert seen["rows"] == {
         source: [row.id for row in vendor.world.records("row", source)] for source in vendor.world.ids("data_source")
@@ -85,7 +85,7 @@ def test_the_limit_can_be_changed(controlled):
         ("/_edit", {"id": 5}, 400, 'the body must be a JSON object with a string "id"'),
         ("/_edit", [], 400, 'the body must be a JSON object with a string "id"'),
         ("/_remove", {"id": "nobody"}, 404, "there is no 'nobody'"),
-        ("/_add", {"kind": "block"}, 400, "kind must be page, user or row, not 'block'"),
+        ("/_add", {"kind": "comment"}, 400, "kind must be page, user, row or block, not 'comment'"),
         ("/_add", {"kind": "row"}, 400, 'the body must be a JSON object with a string "data_source"'),
         ("/_add", {"kind": "row", "data_source": "nobody"}, 404, "there is no 'nobody'"),
         ("/_policy", {"policy": "tokens"}, 400, "bad policy 'tokens': unknown kind 'tokens'"),

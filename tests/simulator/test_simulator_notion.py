@@ -6,6 +6,8 @@ import uuid
 import httpx
 import pytest
 
+from simulator import World
+
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:00\.000Z")
 PAGES, SOURCES = {"property": "object", "value": "page"}, {"property": "object", "value": "data_source"}
 
@@ -318,3 +320,56 @@ def test_what_does_not_exist(notion, small_world):
         "object_not_found",
         f"Could not find data_source with ID: {unknown}. {shared}",
     )
+
+
+def depth_first(client, holder):
+    """All blocks of a page, each before those in it; their children are read page by page."""
+    found, cursor = [], {}
+    while True:
+        answer = client.get(f"/blocks/{holder}/children", params={"page_size": 2, **cursor}).json()
+        assert (answer["object"], answer["type"], answer["block"]) == ("list", "block", {})
+        for block in answer["results"]:
+            found += [block, *(depth_first(client, block["id"]) if block["has_children"] else [])]
+        if not answer["has_more"]:
+            return found
+        cursor = {"start_cursor": answer["next_cursor"]}
+
+
+def test_blocks_are_read_level_by_level(start):
+    vendor, client = start(world=World(seed=7, users=1, pages=2, data_sources=1, rows=1, blocks=5))
+    world = vendor.world.overview()
+    assert world["counts"]["block"] == 2 * 11
+    for page in vendor.world.ids("page"):
+        blocks = depth_first(client, page)
+        assert [block["id"] for block in blocks] == world["blocks"][page]
+        assert [block["has_children"] for block in blocks] == [True, True] + [False] * 5 + [True, True, False, False]
+        assert blocks[0]["parent"] == {"type": "page_id", "page_id": page}
+        assert blocks[1]["parent"] == {"type": "block_id", "block_id": blocks[0]["id"]}
+        assert client.get(f"/blocks/{blocks[2]['id']}").json() == blocks[2]
+    found = client.post("/search").json()["results"]
+    assert {each["object"] for each in found} == {"page", "data_source"}
+    assert client.get(f"/blocks/{vendor.world.ids('row')[0]}/children").json()["results"] == []
+    assert client.get(f"/blocks/{vendor.world.ids('user')[0]}/children").status_code == 404
+
+
+def test_a_change_of_a_block_is_one_of_its_page(start):
+    vendor, client = start(world=World(seed=7, users=1, pages=2, data_sources=0, blocks=5))
+    page = vendor.world.ids("page")[0]
+    inner, last = vendor.world.overview()["blocks"][page][2], vendor.world.overview()["blocks"][page][-1]
+    for path, body in (
+        ("/_edit", {"id": inner}),
+        ("/_remove", {"id": last}),
+        ("/_add", {"kind": "block", "parent": page}),
+    ):
+        vendor.world.edit(page, now=0.0)
+        assert httpx.post(f"{vendor.url}{path}", json=body).status_code == 200
+        assert client.get(f"/pages/{page}").json()["last_edited_time"] > "2026-01-02", path
+    blocks = depth_first(client, page)
+    assert last not in [block["id"] for block in blocks]
+    assert (
+        "revision 2"
+        in next(block for block in blocks if block["id"] == inner)["paragraph"]["rich_text"][0]["plain_text"]
+    )
+    vendor.world.remove(page)
+    assert page not in vendor.world.overview()["blocks"]
+    assert len(vendor.world.ids("block")) == 11

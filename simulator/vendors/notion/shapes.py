@@ -82,6 +82,31 @@ def as_object(record: Record) -> dict[str, Any]:
     }
 
 
+def as_block(record: Record, holder: str, has_children: bool) -> dict[str, Any]:
+    """Return the Notion object of a block.
+
+    Args:
+        record: The block.
+        holder: The kind of what it is in.
+        has_children: Whether others are in it.
+    """
+    at = "block_id" if holder == "block" else "page_id"
+    author = {"object": "user", "id": record.author}
+    return {
+        "object": "block",
+        "id": record.id,
+        "parent": {"type": at, at: record.parent},
+        "created_time": timestamp(record.created),
+        "last_edited_time": timestamp(record.edited),
+        "created_by": author,
+        "last_edited_by": author,
+        "has_children": has_children,
+        "in_trash": record.in_trash,
+        "type": "paragraph",
+        "paragraph": {"rich_text": _text(record.title), "color": "default"},
+    }
+
+
 def bot(id: str) -> dict[str, Any]:
     """Return the user object of the integration itself."""
     owner = {"type": "workspace", "workspace": True}

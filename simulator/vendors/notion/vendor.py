@@ -5,7 +5,7 @@ Shapes and names: https://developers.notion.com/reference/intro (version 2025-09
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from starlette.applications import Starlette
@@ -20,6 +20,7 @@ from simulator.vendors.notion.listing import Listings, Order, Page, paginate
 from simulator.vendors.notion.queries import query_order, search_object, search_order, time_filter
 from simulator.vendors.notion.shapes import (
     NotionError,
+    as_block,
     as_object,
     bot,
     error_response,
@@ -65,6 +66,8 @@ class Notion(Vendor):
                 Route("/v1/data_sources/{id}/query", self._query, methods=["POST"]),
                 Route("/v1/data_sources/{id}", self._data_source, methods=["GET"]),
                 Route("/v1/pages/{id}", self._page, methods=["GET"]),
+                Route("/v1/blocks/{id}", self._block, methods=["GET"]),
+                Route("/v1/blocks/{id}/children", self._children, methods=["GET"]),
             ],
             exception_handlers={NotionError: _on_notion_error, HTTPException: _on_unknown_route},
         )
@@ -74,7 +77,7 @@ class Notion(Vendor):
     @classmethod
     def world(cls, seed: int = 0, **counts: int) -> World:
         """Make data; see `World`."""
-        known = ("users", "pages", "data_sources", "rows")
+        known = ("users", "pages", "data_sources", "rows", "blocks")
         for name in counts:
             if name not in known:
                 raise ValueError(f"there is no kind {name!r}; known: {', '.join(known)}")
@@ -128,16 +131,7 @@ class Notion(Vendor):
 
     async def _users(self, request: Request) -> Response:
         _check_version(request)
-        size = request.query_params.get("page_size")
-        order = Order()
-        page = paginate(
-            self._listings.sorted("users", order, lambda: self._world.records("user")),
-            order,
-            "users",
-            request.query_params.get("start_cursor"),
-            int(size) if size is not None and size.isdecimal() and len(size) < 10 else size,
-        )
-        return _list(page, "user")
+        return _list(self._page_of(request, "users", lambda: self._world.records("user")), "user")
 
     async def _me(self, request: Request) -> Response:
         _check_version(request)
@@ -189,11 +183,37 @@ class Notion(Vendor):
         _check_version(request)
         return JSONResponse(as_object(self._find(request, "data_source")))
 
+    async def _block(self, request: Request) -> Response:
+        _check_version(request)
+        return JSONResponse(self._as_block(self._find(request, "block")))
+
+    async def _children(self, request: Request) -> Response:
+        _check_version(request)
+        holder = self._find(request, "block", "page", "row")
+        name = f"children of {holder.id}"
+        page = self._page_of(request, name, lambda: self._world.records("block", holder.id))
+        return _list(page, "block", self._as_block)
+
+    def _as_block(self, block: Record) -> dict[str, Any]:
+        inner = self._world.records("block", block.id)
+        return as_block(block, self._world.get(block.parent).kind, bool(inner))
+
+    def _page_of(self, request: Request, name: str, select: Callable[[], list[Record]]) -> Page:
+        size = request.query_params.get("page_size")
+        order = Order()
+        return paginate(
+            self._listings.sorted(name, order, select),
+            order,
+            name,
+            request.query_params.get("start_cursor"),
+            int(size) if size is not None and size.isdecimal() and len(size) < 10 else size,
+        )
+
     def _found(self, wanted: str | None, text: str) -> list[Record]:
         return [
             record
             for record in self._world.records()
-            if record.kind != "user"
+            if record.kind not in ("user", "block")
             and wanted in (None, "data_source" if record.kind == "data_source" else "page")
             and text.casefold() in record.title.casefold()
         ]
@@ -209,11 +229,11 @@ class Notion(Vendor):
         return record
 
 
-def _list(page: Page, type: str, **more: object) -> Response:
+def _list(page: Page, type: str, show: Callable[[Record], dict[str, Any]] = as_object, **more: object) -> Response:
     return JSONResponse(
         {
             "object": "list",
-            "results": [as_object(record) for record in page.records],
+            "results": [show(record) for record in page.records],
             "next_cursor": page.next_cursor,
             "has_more": page.next_cursor is not None,
             "type": type,

@@ -1,4 +1,4 @@
-"""The data behind the API: users, pages, data sources and their rows.
+"""The data behind the API: users, pages and their blocks, data sources and their rows.
 
 Records are frozen; an edit puts a new one in the old one's place. So a listing works on a snapshot and
 the lock is held only for a dictionary operation.
@@ -13,13 +13,16 @@ from typing import Any, Literal
 
 from simulator.checks import whole
 
-Kind = Literal["user", "page", "row", "data_source"]
+Kind = Literal["user", "page", "row", "data_source", "block"]
 
-KINDS: tuple[Kind, ...] = ("user", "page", "row", "data_source")
+KINDS: tuple[Kind, ...] = ("user", "page", "row", "data_source", "block")
 EPOCH = 1_767_225_600
 """2026-01-01T00:00Z: generated records are older than this, so that a world depends on its seed alone."""
 AGE = 2 * 365 * 24 * 3600
 """Seconds over which the generated records were created."""
+
+_NESTED = 4
+"""One block in so many has others in it."""
 
 _SUBJECTS = ("Access control", "Backup", "Change management", "Encryption", "Incident response", "Onboarding",
              "Physical security", "Risk assessment", "Vendor review", "Vulnerability management")  # fmt: skip
@@ -29,16 +32,16 @@ _NAMES = ("Ada", "Barbara", "Claude", "Donald", "Edsger", "Frances", "Grace", "H
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One user, page, row or data source.
+    """One user, page, row, data source or block.
 
     Attributes:
         kind: What it is; a row is a page whose parent is a data source.
         id: UUID with dashes.
-        title: Title, or a user's name.
+        title: Title, a user's name, or the text of a block.
         created: Epoch seconds, a whole minute.
         edited: Epoch seconds, a whole minute: Notion rounds both down.
         author: Id of the user that made it; empty for users.
-        parent: Id of the data source (rows) or database (data sources); empty for the others.
+        parent: Id of the data source (rows), database (data sources), page or block (blocks); empty for the others.
         revision: 1, and one more with each edit.
         in_trash: Trashed pages can still be fetched by id but are in no listing.
     """
@@ -68,15 +71,16 @@ class World:
         pages: How many pages outside of data sources.
         data_sources: How many data sources.
         rows: How many rows in each data source.
+        blocks: How many blocks directly in each page. Every fourth has two blocks in it, the first of which has one.
 
     Raises:
         ValueError: If a count is not a whole number of at least 0.
     """
 
     def __init__(
-        self, seed: int = 0, *, users: int = 20, pages: int = 60, data_sources: int = 3, rows: int = 50
+        self, seed: int = 0, *, users: int = 20, pages: int = 60, data_sources: int = 3, rows: int = 50, blocks: int = 0
     ) -> None:
-        counts = {"users": users, "pages": pages, "data_sources": data_sources, "rows": rows}
+        counts = {"users": users, "pages": pages, "data_sources": data_sources, "rows": rows, "blocks": blocks}
         for name, count in counts.items():
             whole(name, count, least=0)
         self._random = random.Random(seed)
@@ -95,6 +99,8 @@ class World:
             parent = self._generate("data_source", self._random.choice(authors), self._new_id())
             for _ in range(rows):
                 self._generate("row", self._random.choice(authors), parent)
+        for page in self.ids("page") if blocks else ():
+            self._fill(page, blocks)
 
     def records(self, kind: str | None = None, parent: str | None = None) -> list[Record]:
         """Return a snapshot of what is not in the trash, oldest insertion first."""
@@ -131,10 +137,14 @@ class World:
             revision = old.revision + 1
             new = replace(old, title=f"{base} (revision {revision})", revision=revision, edited=minute(now))
             self._put(new)
+            if old.kind == "block":
+                self._touch(old.parent, now)
             return new
 
     def remove(self, id: str, now: float | None = None) -> None:
-        """Put a page, row or data source with its rows into the trash; take a user away for good.
+        """Put a page, row, block or data source with what is in it into the trash; take a user away for good.
+
+        The page that a block is taken from is edited by that, if the time is given.
 
         Raises:
             KeyError: If there is no such record.
@@ -145,8 +155,17 @@ class World:
                 del self._records[id]
                 self.version += 1
                 return
-            for each in [record, *self.records(parent=id)]:
+            for each in [record, *self.below(id)]:
                 self._put(replace(each, in_trash=True))
+            if record.kind == "block" and now is not None:
+                self._touch(record.parent, now)
+
+    def below(self, id: str) -> list[Record]:
+        """Return what is in a data source, page or block, at any depth, each before what is in it."""
+        found: list[Record] = []
+        for record in self.records(parent=id):
+            found += [record, *self.below(record.id)]
+        return found
 
     def add_user(self, name: str | None = None, *, now: float) -> str:
         """Add a user and return the id; `now` is in epoch seconds."""
@@ -171,13 +190,29 @@ class World:
                 raise KeyError(data_source_id)
             return self._add("row", title or self._title(), now, self.bot_id, data_source_id)
 
+    def add_block(self, parent: str, text: str | None = None, *, now: float) -> str:
+        """Add a block at the end of a page, row or block and return the id; `now` is in epoch seconds.
+
+        Raises:
+            KeyError: If there is nothing that it could be in.
+        """
+        with self._lock:
+            holder = self._records[parent]
+            if holder.kind not in ("page", "row", "block") or holder.in_trash:
+                raise KeyError(parent)
+            id = self._add("block", text or self._title(), now, self.bot_id, parent)
+            self._touch(parent, now)
+            return id
+
     def overview(self) -> dict[str, Any]:
-        """See `Data.overview`; `rows` are the ids of the rows of each data source."""
+        """See `Data.overview`; `rows` are the ids of the rows of each data source, `blocks` those of each page."""
         ids = {kind: self.ids(kind) for kind in KINDS}
         rows: dict[str, list[str]] = {id: [] for id in ids["data_source"]}
         for row in self.records("row"):
             rows[row.parent].append(row.id)
-        return {"counts": {kind: len(of_kind) for kind, of_kind in ids.items()}, "ids": ids, "rows": rows}
+        blocks = {page: [block.id for block in self.below(page)] for page in ids["page"]} if ids["block"] else {}
+        counts = {kind: len(of_kind) for kind, of_kind in ids.items()}
+        return {"counts": counts, "ids": ids, "rows": rows, "blocks": blocks}
 
     def change(self, id: str, fields: Mapping[str, Any], now: float) -> str:
         """See `Data.change`; only the title can be changed, and it makes its own."""
@@ -186,7 +221,7 @@ class World:
         return self.edit(id, now).title
 
     def add(self, kind: str, fields: Mapping[str, Any], now: float) -> str:
-        """See `Data.add`: a page, a user, or a row of the `data_source` in the fields."""
+        """See `Data.add`: a page, a user, a row of the `data_source` or a block in the `parent` in the fields."""
         match kind:
             case "page":
                 return self.add_page(now=now)
@@ -197,7 +232,12 @@ class World:
                 if not isinstance(source, str):
                     raise ValueError('the body must be a JSON object with a string "data_source"')
                 return self.add_row(source, now=now)
-        raise ValueError(f"kind must be page, user or row, not {kind!r}")
+            case "block":
+                parent = fields.get("parent")
+                if not isinstance(parent, str):
+                    raise ValueError('the body must be a JSON object with a string "parent"')
+                return self.add_block(parent, now=now)
+        raise ValueError(f"kind must be page, user, row or block, not {kind!r}")
 
     def _add(self, kind: Kind, title: str, now: float, author: str = "", parent: str = "") -> str:
         at = minute(now)
@@ -215,6 +255,26 @@ class World:
         record = self._records[id]
         self._put(replace(record, edited=minute(self._random.randint(record.created, EPOCH))))
         return id
+
+    def _fill(self, page: str, count: int) -> None:
+        """Give a page blocks, a minute apart: they have no other order than that of their creation."""
+        holder = self._records[page]
+
+        def add(parent: str, place: int) -> str:
+            at = holder.created + 60 * place
+            return self._add("block", f"{self._title()}, paragraph {place}", at, holder.author, parent)
+
+        for place in range(count):
+            id = add(page, place)
+            if place % _NESTED == 0:
+                inner = [add(id, place) for place in range(2)]
+                add(inner[0], 0)
+
+    def _touch(self, id: str, now: float) -> None:
+        """Note that something in it was changed: a page, row or block is edited when a block in it is."""
+        while (record := self._records.get(id)) is not None and record.kind in ("page", "row", "block"):
+            self._put(replace(record, edited=minute(now)))
+            id = record.parent
 
     def _moment(self) -> int:
         return self._random.randrange(EPOCH - AGE, EPOCH)
