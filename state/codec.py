@@ -6,6 +6,7 @@ algorithm, has left there is forgotten; the rate and everything else in columns 
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import uuid
@@ -80,23 +81,16 @@ def columns_of_event(event: HistoryEvent) -> dict[str, Any]:
 
 
 def event_of(row: Row[Any]) -> HistoryEvent:
-    """An event from its row."""
-    return HistoryEvent(
-        at=row.at,
-        kind=_KIND_NAMES.get(row.kind, "unknown"),
-        rate_before=row.rate_before,
-        rate_after=row.rate_after,
-        ceiling=row.ceiling,
-        retry_after=row.retry_after,
-        status=row.status,
-        cooldown_until=row.cooldown_until,
-        run_id=_long(row.run_id),
-    )
+    """An event from its row, which has the columns that `HistoryEvent` has fields."""
+    values: list[Any] = [*row]
+    values[1], values[-1] = _KIND_NAMES.get(values[1], "unknown"), _long(values[-1])
+    return HistoryEvent(*values)
 
 
 _NO_UUID = bytes(16)
 
 
+@functools.lru_cache(maxsize=256)
 def _short(run: str | None) -> bytes | None:
     """A run's id in 16 bytes, if it is a UUID as Prefect's are: as text it would be half of the history."""
     if run is None:
@@ -108,7 +102,8 @@ def _short(run: str | None) -> bytes | None:
     return number.bytes if str(number) == run else _NO_UUID + run.encode()
 
 
-def _long(kept: bytes | None) -> str | None:
-    if kept is None:
-        return None
-    return str(uuid.UUID(bytes=bytes(kept))) if len(kept) == len(_NO_UUID) else kept[len(_NO_UUID) :].decode()
+@functools.lru_cache(maxsize=256)
+def _long(kept: object) -> str | None:
+    if not isinstance(kept, bytes):
+        return None if kept is None else str(kept)  # somebody's editor has been at it
+    return str(uuid.UUID(bytes=kept)) if len(kept) == len(_NO_UUID) else kept[len(_NO_UUID) :].decode(errors="replace")

@@ -5,7 +5,7 @@ What runs twice for every request is compiled once and given to the driver as te
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from sqlalchemy import (
     ColumnClause,
@@ -23,7 +23,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement, Executable
 
 from state import tables
-from state.records import PUBLIC_FIELDS
+from state.records import PUBLIC_FIELDS, HistoryEvent
 
 _row, _events = tables.limiter, tables.limiter_history
 
@@ -35,7 +35,7 @@ of_bucket: ColumnElement[bool] = (
 _columns = (_row.c.id, *(_row.c[name] for name in PUBLIC_FIELDS), _row.c.learner)
 
 HISTORY = (
-    select(_events)
+    select(*(_events.c[field.name] for field in fields(HistoryEvent)))
     .join(_row, _row.c.id == _events.c.limiter_id)
     .where(of_bucket)
     .order_by(_events.c.seq.desc())

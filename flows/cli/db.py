@@ -1,8 +1,8 @@
-"""`aimd db`: the database's schema."""
+"""`aimd db`: the database's schema, and how much of the history it keeps."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from state.schema import SchemaStatus
 
-app = typer.Typer(no_args_is_help=True, help="The database's schema.")
+app = typer.Typer(no_args_is_help=True, help="The database's schema and size.")
 
 
 @app.command(epilog=epilog("aimd db current", "AIMD_DATABASE_URL=sqlite:///aimd.db aimd db current --json"))
@@ -51,6 +51,29 @@ def upgrade(as_json: Json = False) -> None:
         else:
             say(f"The database {after.url} went from {before.revision or 'nothing'} to {after.revision}.")
         _emit(after, as_json=as_json)
+
+
+@app.command(epilog=epilog("aimd db prune", "aimd db prune --days 90 --rows 10000"))
+def prune(
+    days: Annotated[float | None, typer.Option(min=0, help="Keep events of the last so many days.")] = None,
+    rows: Annotated[int | None, typer.Option(min=0, help="Keep at most so many events of each limiter.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let old history of the limiters go.
+
+    By default what is older than 400 days, and what is more than 100,000 events of a limiter; that much goes by itself
+    as new events come. What a limiter knows, its newest event, and all evidence stay.
+    """
+    from flows.cli.opening import for_reading
+
+    with friendly(as_json), for_reading() as store:
+        pruned = store.prune(days=days, rows=rows)
+        say(f"{pruned:,} events went from the database {store.url}.")
+        emit({"url": store.url, "pruned": pruned}, as_json=as_json, table=lambda: _pruned(store.url, pruned))
+
+
+def _pruned(url: str, pruned: int) -> Table:
+    return table(("database", "pruned"), [(url, pruned)])
 
 
 def _emit(status: SchemaStatus, *, as_json: bool) -> None:

@@ -12,7 +12,7 @@ READING = [
     ("evidence", "list"),
     ("evidence", "show", "notion", "users", "ada-1"),
 ]
-WRITING = [("limiter", "reset", "notion", "--yes"), ("db", "upgrade")]
+WRITING = [("limiter", "reset", "notion", "--yes"), ("db", "upgrade"), ("db", "prune")]
 
 
 @pytest.mark.parametrize("command", [*READING, *WRITING, ("db", "current")], ids=" ".join)
@@ -101,3 +101,19 @@ def test_a_table_that_is_damaged_is_a_sentence(aimd, learned):
     refused = aimd("limiter", "history", "notion", "--json")
     assert refused.code in (1, 2)
     assert "limiter_history" in refused.json["error"]
+
+
+def test_prune_lets_old_history_go_and_keeps_what_is_known(aimd, learned):
+    before = aimd("limiter", "list", "--json").json
+    pruned = aimd("db", "prune", "--rows", "1", "--json")
+    assert (pruned.code, pruned.json) == (0, {"url": f"sqlite:///{learned}", "pruned": 2})
+    assert "2 events went" in pruned.err
+    assert aimd("limiter", "list", "--json").json == before
+    assert len(aimd("limiter", "history", "notion", "--json").json) == 2  # the newest of each of its two limiters
+    assert aimd("db", "prune", "--days", "1").out.splitlines()[1].split()[1] == "0"
+    assert aimd("db", "prune", "--rows", "-1", "--json").code == 2
+
+
+def test_prune_makes_no_database(aimd, database):
+    assert aimd("db", "prune", "--json").json["pruned"] == 0
+    assert not database.parent.exists()

@@ -44,7 +44,7 @@ def main(database: str, base_url: str, callers: int) -> None:
                     fine[number] += client.get("users").is_success
                     waits.append(time.monotonic() - began)
 
-            print("ready", flush=True)
+            _say("ready")
             sys.stdin.readline()
             with ThreadPoolExecutor(callers) as pool:
                 working = [pool.submit(caller, number) for number in range(callers)]
@@ -52,7 +52,12 @@ def main(database: str, base_url: str, callers: int) -> None:
                 stop.set()
                 for each in working:
                     each.result()
-    print(json.dumps({"fine": sum(fine), "sent": inner.sent, "longest": max(waits)}), flush=True)
+    _say(json.dumps({"fine": sum(fine), "sent": inner.sent, "longest": max(waits)}))
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
