@@ -12,55 +12,67 @@ pace     GCRA (ITU-T I.371): one number, the theoretical arrival time of the nex
          process that died, would otherwise outlive the rate.
 teach    Only a request that the limiter made wait says anything about the rate; idle time teaches nothing. 429s to
          requests sent before the last cut belong to the same congestion event: they may lengthen the hold, no more.
-up       Slow start, +increase_step per success, until the vendor objects (`ceiling`), and again when the rate has left
-         the ceiling behind (STALE). Else hold still for a while, then grow by GROWTH of the rate per second.
-down     Expected (we were probing near the ceiling): x decrease_factor. Surprise (slow start, or before the hold was
-         served): onto SLACK x what was delivered since the last cut, but between DEEPEST and decrease_factor.
-hold     After an outage no growth for HOLD_OUTAGES times its length or HOLD_REQUESTS requests, whichever is longer;
-         half of it after a surprise, which has most likely landed too low.
+search   Climb by increase_step per success until there is a ceiling (the rate at which the vendor last objected), and
+         once it is left behind (STALE); by half of it below FAR_BELOW of the ceiling, hold or not.
+probe    Near the ceiling hold still for a while, then grow by GROWTH of the rate per second.
+down     Expected (we were probing): x decrease_factor. Surprise (searching, or before the hold was served): onto SLACK
+         x what was delivered since the last cut, but between DEEPEST and decrease_factor. Far off (something,
+         but not a second's worth was delivered): FAR_OFF, since steps of DEEPEST would cost a lockout each, and the
+         search is soon back.
+hold     After an outage no probe for HOLD_OUTAGES times its length or HOLD_REQUESTS requests, whichever is longer;
+         HOLD_SURPRISED of it after a surprise, which has most likely landed too low.
 cooldown Retry-After holds everyone who shares the bucket, and voids slots reserved before it (`generation`). Without
          one, or with one of zero, the wait doubles from 1 s within an outage; the next outage starts two doublings
          lower, not at 1 s.
+one      Once an outage has outlived a cooldown, one request asks whether it is over; the next goes a wait later, or
+         when the first succeeds. A whole latency's worth would be refused with it.
+spared   A refusal that the cap on requests in flight explains (`limiter.in_flight`) holds, but costs no rate.
 
 Invariants (held by `tests/limiter/test_aimd_properties.py`)
 ------------------------------------------------------------
 - min_rate <= rate <= max_rate, always; a throttle never raises the rate; a success never lowers it.
 - One success raises the rate by at most increase_step, and one event lowers it at most once.
-- Slots never overlap: granted slots are 1/rate apart, but for a burst of `burst`.
+- Slots never overlap: granted slots are at least 1/rate apart, but for a burst of `burst`.
 - No slot lies inside a cooldown; a cooldown, and a hold, end at most max_cooldown from now.
 - A clock that is set back shifts the whole state with it: no wait becomes longer than it was.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from limiter.fitting import HORIZON, LONGEST_BACKOFF
+from limiter.fitting import at_time as at_time
+from limiter.fitting import fresh as fresh
 from state.records import LimiterState
 
 if TYPE_CHECKING:
     from limiter.config import ApiRateConfig
 
 # Each constant was chosen on limits drawn at random; benchmarks/ shows what it costs to drop the rule.
-HORIZON = 2.0
-"""Seconds. At most one look per waiter and horizon; 0.5 to 5 s score alike, no horizon is 3 points worse."""
 GROWTH = 0.0075
 """Of the rate, per second, near the ceiling: 10 % takes 13 s. More finds more, and is refused more."""
+GENTLEST = 0.01
+"""Of the rate, per success: what GROWTH is at most, so that a slow API is not probed in leaps."""
 STEEPEST = 0.05
 """Of the rate: the largest additive step, so that a slow API does not double at each success."""
-DEEPEST = 0.67
-"""What the deepest cut leaves. One half lands far below after a lockout; 0.8 needs too many events."""
-SLACK = 0.99
-"""Land this far below what was delivered."""
+FAR_BELOW = 0.8
+"""Of the ceiling: up to here the search is safe enough not to wait; 0.9 is refused too often, 0.7 idles too long."""
 STALE = 1.1
 """Beyond this multiple of the ceiling, the ceiling no longer says anything."""
+DEEPEST = 0.67
+"""What the deepest cut leaves of a rate that was quiet. One half lands far below; 0.8 needs too many events."""
+FAR_OFF = 0.1
+"""What a refusal within the first second leaves of a rate."""
+SLACK = 0.99
+"""Land this far below what was delivered."""
 HOLD_REQUESTS = 100
 """About one refusal per 100 to 200 requests is the price of knowing the limit."""
 HOLD_OUTAGES = 20
 """A lockout of 30 s buys ten quiet minutes."""
-LONGEST_BACKOFF = 60.0
-"""Seconds; the longest wait of our own choosing."""
+HOLD_SURPRISED = 0.6
+"""Of the hold after a surprise."""
 MOST_ROUNDS = 7
 """The wait of the seventh is LONGEST_BACKOFF; counting on would take as many outages to forget."""
 
@@ -78,55 +90,6 @@ class Ticket:
     at: float
     generation: int | None
     paced: bool
-
-
-def fresh(config: ApiRateConfig, now: float) -> LimiterState:
-    """A limiter that knows nothing yet."""
-    rate = config.initial_rate
-    return LimiterState(rate=rate, next_slot=now, since=now, updated_at=now, recorded_rate=rate)
-
-
-def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterState:
-    """The state, made to fit the time and the configuration of today.
-
-    A clock found before `updated_at` has been set back: every time moves with it. Values that no history of ours can
-    have led to (a hand-edited row, a clock that stood in the future) are bounded, so that none stops the bucket, or
-    the learning, for longer than `max_cooldown`.
-    """
-    if not _is_finite(state):
-        state = _repaired(state, config, now)
-    if now < state.updated_at:
-        back = state.updated_at - now
-        state = replace(
-            state,
-            next_slot=state.next_slot - back,
-            cooldown_until=max(0.0, state.cooldown_until - back),
-            since=state.since - back,
-            hold_until=state.hold_until - back,
-            cut_at=max(0.0, state.cut_at - back),
-            outage_since=max(1e-6, state.outage_since - back) if state.outage_since else 0.0,
-            updated_at=now,
-        )
-    rate = min(config.max_rate, max(config.min_rate, state.rate))
-    cooldown_until = min(state.cooldown_until, now + config.max_cooldown)
-    farthest = max(now, cooldown_until) + HORIZON + config.burst / config.min_rate
-    if (
-        rate == state.rate
-        and cooldown_until == state.cooldown_until
-        and state.next_slot <= farthest
-        and state.hold_until <= now + config.max_cooldown
-        and max(state.cut_at, state.outage_since) <= now
-    ):
-        return state
-    return replace(
-        state,
-        rate=rate,
-        cooldown_until=cooldown_until,
-        next_slot=min(state.next_slot, farthest),
-        hold_until=min(state.hold_until, now + config.max_cooldown),
-        cut_at=min(state.cut_at, now),
-        outage_since=min(state.outage_since, now),
-    )
 
 
 def earliest(state: LimiterState, config: ApiRateConfig, now: float) -> float:
@@ -162,7 +125,7 @@ def reserve(
     idle = max(0.0, now - max(state.next_slot, state.cooldown_until))
     taken = replace(
         state,
-        next_slot=max(state.next_slot, at) + 1.0 / state.rate,
+        next_slot=max(state.next_slot, at) + 1.0 / state.rate + _pause_of_one(state, config),
         since=state.since + idle,
         updated_at=now,
     )
@@ -181,24 +144,32 @@ def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ti
         return state  # sent at the rate before the cut: says nothing about this one
     if state.outage_since:
         hold = max(HOLD_OUTAGES * max(1.0, now - state.outage_since), HOLD_REQUESTS / state.rate)
-        state = replace(
+        return replace(
             state,
-            hold_until=now + min(config.max_cooldown, hold * (0.5 if state.surprised else 1.0)),
+            next_slot=max(now, state.next_slot - _pause_of_one(state, config)),
+            hold_until=now + min(config.max_cooldown, hold * (HOLD_SURPRISED if state.surprised else 1.0)),
             outage_since=0.0,
             rounds=max(0, state.rounds - 2),
         )
-    elif not ticket.paced:
+    if not ticket.paced:
         return state
-    if _in_slow_start(state):
-        return _raised(state, config, config.increase_step, probing=state.ceiling > 0)
+    if _is_searching(state):
+        return _raised(state, config, config.increase_step * (1.0 if state.rate > state.ceiling else 0.5))
     if now >= state.hold_until:
         # Successes come at `rate` per second, so this is GROWTH of the rate per second.
-        return _raised(state, config, min(config.increase_step, GROWTH), probing=True)
+        step = min(config.increase_step, GROWTH, GENTLEST * state.rate)
+        return replace(_raised(state, config, step), probing=True)
     return state
 
 
 def throttled(
-    state: LimiterState, config: ApiRateConfig, now: float, ticket: Ticket, retry_after: float | None
+    state: LimiterState,
+    config: ApiRateConfig,
+    now: float,
+    ticket: Ticket,
+    retry_after: float | None,
+    *,
+    spared: bool = False,
 ) -> LimiterState:
     """Learn from a refusal: hold everyone, and cut once an event.
 
@@ -209,31 +180,34 @@ def throttled(
         ticket: Of the refused request; `at` is when it was sent.
         retry_after: What the vendor asks for, seconds; None or 0.0 (a date gone by, a number rounded down) if it
             leaves that to us.
+        spared: Something else than the rate explains the refusal.
     """
     # One doubling per cooldown, not per refusal: the rest of those in flight do not count again.
     rounds = min(MOST_ROUNDS, state.rounds + (ticket.at >= state.cooldown_until))
-    wait = retry_after or min(LONGEST_BACKOFF, 2.0 ** max(0, rounds - 1))
-    state = held(replace(state, rounds=rounds, throttles=state.throttles + 1), config, now, wait)
-    if state.outage_since or ticket.at < state.cut_at:
+    begins = is_event(state, ticket)
+    state = replace(state, rounds=rounds, throttles=state.throttles + 1)
+    state = held(state, config, now, retry_after or _backoff(rounds))
+    if not begins:
         return state
-    surprise = _in_slow_start(state) or not state.probing
-    rate = state.rate * config.decrease_factor
-    if surprise:
-        measured = SLACK * state.delivered / max(1e-3, state.cooldown_until - state.since)
-        rate = min(rate, max(DEEPEST * state.rate, measured))
-    rate = max(config.min_rate, rate)
+    surprise = not state.probing or _is_searching(state)
+    rate = state.rate if spared else max(config.min_rate, _cut(state, config, surprise))
     return replace(
         state,
         rate=rate,
         next_slot=max(state.next_slot, state.cooldown_until + (config.burst - 1) / rate),
-        ceiling=state.rate,
+        ceiling=state.ceiling if spared else state.rate,
         cut_at=now,
         outage_since=now,
-        surprised=surprise,
+        surprised=state.surprised if spared else surprise,
         probing=False,
         delivered=0,
         since=state.cooldown_until,
     )
+
+
+def is_event(state: LimiterState, ticket: Ticket) -> bool:
+    """Whether a refusal of this request is news, and not one more of the outage that is known."""
+    return not state.outage_since and ticket.at >= state.cut_at
 
 
 def held(state: LimiterState, config: ApiRateConfig, now: float, wait: float) -> LimiterState:
@@ -250,34 +224,29 @@ def held(state: LimiterState, config: ApiRateConfig, now: float, wait: float) ->
     )
 
 
-def _is_finite(state: LimiterState) -> bool:
-    # One sum, since this runs at every step: anything that is not finite makes it so, too.
-    return math.isfinite(
-        state.rate
-        + state.ceiling
-        + state.next_slot
-        + state.cooldown_until
-        + state.updated_at
-        + state.delivered
-        + state.since
-        + state.hold_until
-        + state.cut_at
-        + state.outage_since
-        + state.rounds
-        + state.recorded_rate
-    )
+def _is_searching(state: LimiterState) -> bool:
+    return not FAR_BELOW * state.ceiling <= state.rate <= STALE * state.ceiling
 
 
-def _repaired(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterState:
-    """What is sound of a state; the rest is as if nothing were known yet."""
-    values = {field.name: getattr(state, field.name) for field in fields(state)}
-    return replace(fresh(config, now), **{name: value for name, value in values.items() if math.isfinite(value)})
+def _raised(state: LimiterState, config: ApiRateConfig, step: float) -> LimiterState:
+    return replace(state, rate=min(config.max_rate, state.rate + min(step, STEEPEST * state.rate)))
 
 
-def _in_slow_start(state: LimiterState) -> bool:
-    return not state.ceiling or state.rate > STALE * state.ceiling
+def _cut(state: LimiterState, config: ApiRateConfig, surprise: bool) -> float:
+    expected = state.rate * config.decrease_factor
+    if not surprise:
+        return expected
+    deepest = FAR_OFF if 0 < state.delivered < state.rate else DEEPEST
+    measured = SLACK * state.delivered / max(1e-3, state.cooldown_until - state.since)
+    return min(expected, max(deepest * state.rate, measured))
 
 
-def _raised(state: LimiterState, config: ApiRateConfig, step: float, *, probing: bool) -> LimiterState:
-    rate = min(config.max_rate, state.rate + min(step, STEEPEST * state.rate))
-    return replace(state, rate=rate, probing=probing)
+def _backoff(rounds: int) -> float:
+    return min(LONGEST_BACKOFF, 2.0 ** max(0, min(rounds, MOST_ROUNDS) - 1))
+
+
+def _pause_of_one(state: LimiterState, config: ApiRateConfig) -> float:
+    """Seconds beside 1/rate from one slot to the next, while one request asks whether an outage is over."""
+    if not state.outage_since or state.rounds < 2:
+        return 0.0
+    return max(0.0, min(_backoff(state.rounds), config.max_cooldown) - 1.0 / state.rate)

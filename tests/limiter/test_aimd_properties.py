@@ -126,7 +126,8 @@ class Bucket(RuleBasedStateMachine):
         before = aimd.at_time(self.state, self.config, self.now)
         self.state = aimd.throttled(before, self.config, self.now, ticket, retry_after)
         assert self.state.rate <= before.rate
-        assert self.state.rate >= min(before.rate, aimd.DEEPEST * self.config.decrease_factor * before.rate) - NEAR
+        left = min(aimd.FAR_OFF, self.config.decrease_factor) * before.rate
+        assert self.state.rate >= max(self.config.min_rate, left) - NEAR
         assert self.state.throttles == before.throttles + 1
         assert self.state.cooldown_until > self.now, "a refusal holds the bucket"
         if ticket.at < self.cut_at or not self.quiet:
@@ -193,7 +194,7 @@ def test_no_row_stops_a_bucket_for_longer_than_max_cooldown(
     row: LimiterState, config: ApiRateConfig, retry_after: float | None
 ) -> None:
     now = NOW
-    longest = config.max_cooldown + aimd.HORIZON + config.burst / config.min_rate + NEAR
+    longest = config.max_cooldown + aimd.HORIZON + aimd.LONGEST_BACKOFF + config.burst / config.min_rate + NEAR
     state = aimd.at_time(row, config, now)
     assert state.cooldown_until <= aimd.earliest(state, config, now) <= now + longest
     assert state.hold_until <= now + config.max_cooldown
@@ -218,7 +219,7 @@ def test_a_row_that_was_garbage_learns_within_max_cooldown(row: LimiterState, co
     state = aimd.at_time(row, config, now)
     rate = state.rate
     for _ in range(3):
-        now += config.max_cooldown + aimd.HORIZON + config.burst / config.min_rate
+        now += config.max_cooldown + aimd.HORIZON + aimd.LONGEST_BACKOFF + config.burst / config.min_rate
         state, ticket = aimd.reserve(aimd.at_time(state, config, now), config, now, waited=True)
         state = aimd.succeeded(aimd.at_time(state, config, now), config, now, ticket)
     assert state.rate > rate or rate == config.max_rate

@@ -27,9 +27,8 @@ def test_slots_are_one_interval_apart_and_the_rest_of_a_queue_looks_again() -> N
     for _ in range(7):
         state, ticket = aimd.reserve(state, CONFIG, 1000.0)
         tickets.append((ticket.at - 1000.0, ticket.generation is not None, ticket.paced))
-    taken = [(0.0, True, False), *((n / 2, True, True) for n in range(1, 5))]
-    looking_again = (aimd.HORIZON, False, True)
-    assert tickets == [*taken, looking_again, looking_again]
+    taken = [(0.0, True, False), (0.5, True, True), (1.0, True, True)]
+    assert tickets == [*taken, *[(aimd.HORIZON, False, True)] * 4]
 
 
 def test_a_waiter_that_looks_again_still_teaches() -> None:
@@ -43,10 +42,13 @@ def test_a_rested_bucket_starts_with_a_burst_and_none_follows_a_refusal() -> Non
     state = aimd.fresh(config, 1000.0)
 
     def starts(state: LimiterState, now: float) -> list[float]:
-        times = []
-        for _ in range(5):
+        times, begin = [], now
+        while len(times) < 5:
             state, ticket = aimd.reserve(aimd.at_time(state, config, now), config, now)
-            times.append(ticket.at - now)
+            if ticket.generation is None:
+                now = ticket.at
+            else:
+                times.append(ticket.at - begin)
         return times
 
     assert starts(state, 1000.0) == [0.0, 0.0, 0.0, 0.5, 1.0]
@@ -89,7 +91,7 @@ def test_near_the_ceiling_growth_is_per_second_and_waits_for_the_end_of_the_hold
     held = known(hold_until=1000.5)
     assert aimd.succeeded(held, CONFIG, 1000.0, SENT).rate == 5.0
     now, state = 1000.5, held
-    for _ in range(50):  # ten seconds of successes at about 5 requests/s
+    for _ in range(25):  # five seconds of successes at about 5 requests/s
         state = aimd.succeeded(state, CONFIG, now, SENT)
         now += 1 / state.rate
     assert state.probing
@@ -99,6 +101,21 @@ def test_near_the_ceiling_growth_is_per_second_and_waits_for_the_end_of_the_hold
 def test_a_ceiling_left_far_behind_is_forgotten() -> None:
     state = aimd.succeeded(known(rate=5.0 * aimd.STALE + 0.01), CONFIG, 1000.0, SENT)
     assert state.rate == pytest.approx(5.0 * aimd.STALE + 0.01 + CONFIG.increase_step)
+
+
+def test_far_below_the_ceiling_the_search_goes_on_in_half_steps_hold_or_not() -> None:
+    state = known(rate=3.9, hold_until=9000.0)
+    state = aimd.succeeded(state, CONFIG, 1000.0, SENT)
+    assert state.rate == pytest.approx(3.95)
+    for _ in range(10):
+        state = aimd.succeeded(state, CONFIG, 1000.0, SENT)
+    assert state.rate == pytest.approx(4.05), "up to FAR_BELOW; what is above waits for the end of the hold"
+    assert not state.probing, "a refusal now would be a surprise"
+
+
+def test_a_slow_rate_is_probed_in_small_steps() -> None:
+    slow = known(rate=0.2, ceiling=0.2)
+    assert aimd.succeeded(slow, CONFIG, 1000.0, SENT).rate == pytest.approx(0.2 * (1 + aimd.GENTLEST))
 
 
 def test_an_expected_refusal_leaves_decrease_factor_of_the_rate() -> None:
@@ -117,6 +134,44 @@ def test_a_surprise_lands_on_what_was_delivered(delivered: float, left: float) -
     state = aimd.throttled(known(delivered=round(delivered * 101)), CONFIG, 1000.0, SENT, 1.0)
     assert state.rate == pytest.approx(left, rel=1e-3)
     assert state.surprised
+
+
+def test_a_refusal_within_the_first_second_leaves_a_tenth_and_the_search_begins_again() -> None:
+    far_off = aimd.throttled(known(rate=9.0, since=999.5, delivered=3), CONFIG, 1000.0, SENT, 30.0)
+    assert far_off.rate == pytest.approx(aimd.FAR_OFF * 9.0)
+    assert aimd.throttled(known(rate=9.0, since=999.5), CONFIG, 1000.0, SENT, 30.0).rate == aimd.DEEPEST * 9.0, (
+        "nothing was delivered at all: somebody else has used the quota up, or a lockout of before goes on"
+    )
+    now = far_off.cooldown_until
+    back = far_off
+    for _ in range(2):  # the first ends the outage
+        back = aimd.succeeded(back, CONFIG, now, replace(SENT, at=now))
+    assert back.rate > far_off.rate, "no hold that far below the ceiling"
+    assert back.hold_until > now
+
+
+def test_a_spared_refusal_holds_but_costs_no_rate() -> None:
+    before = known(probing=True, delivered=10)
+    spared = aimd.throttled(before, CONFIG, 1000.0, SENT, 3.0, spared=True)
+    assert (spared.rate, spared.ceiling, spared.surprised) == (before.rate, before.ceiling, before.surprised)
+    assert (spared.cooldown_until, spared.outage_since, spared.cut_at) == (1003.0, 1000.0, 1000.0)
+    assert not aimd.is_event(spared, replace(SENT, at=1001.0)), "the rest of those in flight are the same event"
+
+
+def test_one_request_asks_whether_a_long_outage_is_over() -> None:
+    state, _ = outage(known(), 3)  # waits of 1, 2 and 4 s, and still refused
+    now = state.cooldown_until
+    state, asks = aimd.reserve(state, CONFIG, now)
+    assert asks.at == now
+    assert aimd.earliest(state, CONFIG, now) == pytest.approx(now + 4.0), "the next only after another wait"
+    over = aimd.succeeded(state, CONFIG, now + 0.2, asks)
+    assert aimd.earliest(over, CONFIG, now + 0.2) == pytest.approx(now + 1 / state.rate), "or when it was answered"
+
+
+def test_after_the_first_cooldown_everybody_goes_on() -> None:
+    state, _ = outage(known(), 1)
+    state, _ = aimd.reserve(state, CONFIG, state.cooldown_until)
+    assert aimd.earliest(state, CONFIG, 1001.0) == pytest.approx(1001.0 + 1 / state.rate)
 
 
 def test_idle_time_is_no_delivery_at_a_low_rate() -> None:
@@ -157,7 +212,8 @@ def test_a_late_refusal_of_what_was_sent_before_the_cut_cuts_nothing_even_after_
 @pytest.mark.parametrize("field", ["cut_at", "outage_since", "hold_until", "next_slot", "cooldown_until"])
 def test_a_time_of_a_row_that_cannot_be_is_bounded(field: str) -> None:
     state = aimd.at_time(known(**{field: 1e12}), CONFIG, 1000.0)
-    assert getattr(state, field) <= 1000.0 + CONFIG.max_cooldown + aimd.HORIZON + CONFIG.burst / CONFIG.min_rate
+    longest = CONFIG.max_cooldown + aimd.HORIZON + aimd.LONGEST_BACKOFF + CONFIG.burst / CONFIG.min_rate
+    assert getattr(state, field) <= 1000.0 + longest
     if field in ("cut_at", "outage_since"):
         assert getattr(state, field) == 1000.0
 
@@ -208,8 +264,8 @@ def test_advice_is_followed_but_never_beyond_max_cooldown() -> None:
 
 @pytest.mark.parametrize(
     ("length", "surprised", "hold"),
-    [(30.0, False, 600.0), (30.0, True, 300.0), (1.0, False, 100 / 5.0), (90_000.0, False, 86_400.0)],
-    ids=["20 times the outage", "half after a surprise", "or 100 requests", "at most max_cooldown"],
+    [(30.0, False, 600.0), (30.0, True, 360.0), (1.0, False, 100 / 5.0), (90_000.0, False, 86_400.0)],
+    ids=["20 times the outage", "less after a surprise", "or 100 requests", "at most max_cooldown"],
 )
 def test_the_hold_after_an_outage(length: float, surprised: bool, hold: float) -> None:
     state = known(outage_since=1000.0, surprised=surprised, cut_at=1000.0)

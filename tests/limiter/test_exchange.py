@@ -254,11 +254,11 @@ def test_rates_far_below_one_in_two_seconds_work(play: Any) -> None:
 
 
 def test_a_waiter_that_was_woken_late_still_teaches(clock: FakeClock) -> None:
-    # The slot is 2.5 s away, beyond the horizon: it looks again after two seconds, and by then the slot has passed.
+    # The slot is 2.5 s away, beyond the horizon: it looks again in a second, two too late.
     config = ApiRateConfig("acme", "https://api.acme.test", initial_rate=0.4, increase_step=0.02)
     limiter = Limiter(config, Bucket("acme"), MemoryStore(clock=clock))
     wire = httpx.MockTransport(lambda _: httpx.Response(200))
-    with AimdClient(limiter, transport=wire, sleep=lambda seconds: clock.sleep(seconds + 1.0)) as client:
+    with AimdClient(limiter, transport=wire, sleep=lambda seconds: clock.sleep(seconds + 2.0)) as client:
         client.get("/")
         client.get("/")
     assert clock.sleeps == [3.0]

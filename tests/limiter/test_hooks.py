@@ -140,7 +140,7 @@ def test_one_that_fails_is_logged_once_and_the_others_hear_of_everything(
     script = [(429, {"Retry-After": "5"}), 200, (429, {"Retry-After": "5"})]
     send(script, broken, lambda happened: heard.append(happened.kind), times=3)
     assert heard.count("backoff") + heard.count("cooldown") == 2
-    assert heard[-1] == "recovered"
+    assert heard[-2:] == ["recovered", "increase"]
     [said] = [record for record in caplog.records if "hook" in record.getMessage()]
     assert (said.name, said.levelname) == ("limiter", "WARNING")
     assert "broken failed (OSError)" in said.getMessage()
