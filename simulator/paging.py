@@ -13,7 +13,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from simulator.dataset import Dataset, Item
+from simulator.dataset import Dataset
+from simulator.item import Item
 
 KEPT = 32
 """How many sorted listings are kept; a client reads a few at a time."""

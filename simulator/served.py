@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from simulator.dataset import Dataset, Item, Kind
+from simulator.dataset import Dataset
+from simulator.item import Item, Kind
 from simulator.paging import Shelf
 from simulator.vendor import Data, Vendor, of_type
 

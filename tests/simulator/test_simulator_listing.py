@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from simulator import World
 from simulator.vendors.notion.listing import Listings, Order, paginate
+from simulator.vendors.notion.record import Record
 from simulator.vendors.notion.shapes import NotionError
-from simulator.vendors.notion.world import Record
 
 ORDERS = [
     Order(),

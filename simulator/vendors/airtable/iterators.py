@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from simulator.dataset import Item
+from simulator.item import Item
 
 KEPT = 1000
 _LETTERS = string.ascii_letters + string.digits

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.dataset import Dataset, Item
+from simulator.dataset import Dataset
 from simulator.draw import epoch
+from simulator.item import Item
 from simulator.paging import whole_number
 from simulator.served import Refused, Served
 from simulator.vendor import Bucket

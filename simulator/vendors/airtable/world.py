@@ -1,7 +1,7 @@
 """What an account of Airtable has: bases, their tables, and records whose empty cells are left out."""
 
-from simulator.dataset import Fields, Item, Kind
 from simulator.draw import Draw, iso_ms
+from simulator.item import Fields, Item, Kind
 
 COLUMNS = {
     "Name": "singleLineText",

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from starlette.responses import JSONResponse, Response
 
-from simulator.dataset import Item
 from simulator.draw import epoch
+from simulator.item import Item
 from simulator.served import Refused
 
 _REASONS = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too Many Requests"}

@@ -16,8 +16,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from simulator.checks import whole
-from simulator.dataset import Dataset, Fields, Item
+from simulator.dataset import Dataset
 from simulator.draw import iso_ms
+from simulator.item import Fields, Item
 from simulator.paging import numbered, whole_number
 from simulator.served import Refused, Served
 from simulator.vendor import Bucket

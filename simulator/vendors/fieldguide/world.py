@@ -6,8 +6,8 @@ Requests and engagements do not say when they were changed; files, comments and 
 from collections.abc import Callable
 from typing import Any
 
-from simulator.dataset import Fields, Kind
 from simulator.draw import Draw, day, iso_ms
+from simulator.item import Fields, Kind
 
 
 def _company(draw: Draw) -> Fields:

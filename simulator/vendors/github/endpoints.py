@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from simulator.dataset import Fields, Item
 from simulator.draw import DAY, epoch
+from simulator.item import Fields, Item
 from simulator.paging import Key, after, newest_first, numbered, oldest_first, read_cursor, whole_number, write_cursor
 from simulator.served import Refused
 from simulator.vendors.github.world import ORGANIZATION

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from simulator.dataset import Fields, Kind
 from simulator.draw import DAY, Draw, iso
+from simulator.item import Fields, Kind
 
 ORGANIZATION = "example-org"
 _RULES = ("pull_request", "required_signatures", "non_fast_forward", "deletion")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from simulator.vendors.notion.record import Record
 from simulator.vendors.notion.shapes import invalid
-from simulator.vendors.notion.world import Record, World
+from simulator.vendors.notion.world import World
 
 MAX_PAGE_SIZE = 100
 KEPT = 32

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from simulator.vendors.notion.listing import Field, Order
+from simulator.vendors.notion.record import Record
 from simulator.vendors.notion.shapes import invalid
-from simulator.vendors.notion.world import Record
 
 Predicate = Callable[[Record], bool]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from simulator.vendors.notion.world import Record
+from simulator.vendors.notion.record import Record
 
 
 class NotionError(Exception):

@@ -8,14 +8,12 @@ import random
 import threading
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 from simulator.checks import whole
+from simulator.vendors.notion.record import KINDS, Kind, Record, minute
 
-Kind = Literal["user", "page", "row", "data_source", "block"]
-
-KINDS: tuple[Kind, ...] = ("user", "page", "row", "data_source", "block")
 EPOCH = 1_767_225_600
 """2026-01-01T00:00Z: generated records are older than this, so that a world depends on its seed alone."""
 AGE = 2 * 365 * 24 * 3600
@@ -28,38 +26,6 @@ _SUBJECTS = ("Access control", "Backup", "Change management", "Encryption", "Inc
              "Physical security", "Risk assessment", "Vendor review", "Vulnerability management")  # fmt: skip
 _FORMS = ("policy", "procedure", "checklist", "review", "register", "minutes")
 _NAMES = ("Ada", "Barbara", "Claude", "Donald", "Edsger", "Frances", "Grace", "Hedy", "Ivan", "Jean")
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One user, page, row, data source or block.
-
-    Attributes:
-        kind: What it is; a row is a page whose parent is a data source.
-        id: UUID with dashes.
-        title: Title, a user's name, or the text of a block.
-        created: Epoch seconds, a whole minute.
-        edited: Epoch seconds, a whole minute: Notion rounds both down.
-        author: Id of the user that made it; empty for users.
-        parent: Id of the data source (rows), database (data sources), page or block (blocks); empty for the others.
-        revision: 1, and one more with each edit.
-        in_trash: Trashed pages can still be fetched by id but are in no listing.
-    """
-
-    kind: Kind
-    id: str
-    title: str
-    created: int
-    edited: int
-    author: str = ""
-    parent: str = ""
-    revision: int = 1
-    in_trash: bool = False
-
-
-def minute(now: float) -> int:
-    """Round epoch seconds down to the minute."""
-    return int(now // 60) * 60
 
 
 class World:

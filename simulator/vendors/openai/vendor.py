@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.dataset import Dataset, Item
+from simulator.dataset import Dataset
+from simulator.item import Item
 from simulator.paging import (
     Key,
     after,

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from simulator.dataset import Fields, Kind
 from simulator.draw import DAY, EPOCH, Draw
+from simulator.item import Fields, Kind
 
 DAYS = 120
 _EVENTS = ("api_key.created", "api_key.deleted", "project.archived", "user.added", "login.succeeded", "invite.sent")

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.dataset import Dataset, Fields, Item
+from simulator.dataset import Dataset
+from simulator.item import Fields, Item
 from simulator.paging import (
     Key,
     after,

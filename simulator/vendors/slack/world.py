@@ -3,8 +3,8 @@
 A user who is removed stays listed, as `deleted`.
 """
 
-from simulator.dataset import Fields, Kind
 from simulator.draw import DAY, Draw
+from simulator.item import Fields, Kind
 
 TEAM = "T01SIMULATE"
 DOMAIN = "simulated"

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.dataset import Dataset, Fields, Item
+from simulator.dataset import Dataset
+from simulator.item import Fields, Item
 from simulator.paging import after, by_order, read_cursor, whole_number, write_cursor
 from simulator.served import Refused, Served
 from simulator.vendor import Bucket, bearer

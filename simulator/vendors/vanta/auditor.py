@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.dataset import Fields, Item
 from simulator.draw import epoch
+from simulator.item import Fields, Item
 from simulator.served import Refused
 from simulator.vendor import Bucket
 from simulator.vendors.vanta.api import TOKEN_PATH, VantaApi

@@ -6,8 +6,8 @@ Field names are those of Vanta's own examples; values are made up. What is delet
 from collections.abc import Callable
 from typing import Any
 
-from simulator.dataset import Fields, Kind
 from simulator.draw import Draw, iso
+from simulator.item import Fields, Kind
 
 
 def _audit(draw: Draw) -> Fields:

@@ -6,22 +6,17 @@ Field names are those of Vanta's own server for language models and of published
 from collections.abc import Callable
 from typing import Any
 
-from simulator.dataset import Fields, Kind
-from simulator.draw import DAY, Draw, day, iso
+from simulator.draw import Draw, iso
+from simulator.item import Fields, Kind
+from simulator.vendors.vanta import manage_assets as assets
+from simulator.vendors.vanta.manage_assets import INTEGRATIONS
 
 _FRAMEWORKS = ("soc2", "iso27001", "hipaa", "gdpr", "pci")
-_INTEGRATIONS = ("aws", "github", "okta", "gsuite", "jira", "datadog", "cloudflare", "snowflake")
 _CHECKS = ("mfa-enabled", "encryption-at-rest", "branch-protection-enabled", "logging-on", "access-reviewed")
 
 
 def _oid(draw: Draw) -> str:
     return draw.hex(24)
-
-
-def _owner(draw: Draw) -> Fields:
-    name = draw.person()
-    address = f"{name.replace(' ', '.').lower()}@example.com"
-    return {"id": draw.ref("people") or draw.hex(24), "emailAddress": address, "displayName": name}
 
 
 def _person(draw: Draw) -> Fields:
@@ -65,7 +60,7 @@ def _framework_id(draw: Draw) -> str:
 
 
 def _test(draw: Draw) -> Fields:
-    integration = draw.one(*_INTEGRATIONS)
+    integration = draw.one(*INTEGRATIONS)
     subject = draw.subject()
     failing = draw.below(6) == 0
     status = "NEEDS_ATTENTION" if failing else draw.one("OK", "OK", "OK", "DEACTIVATED", "NOT_APPLICABLE")
@@ -90,13 +85,13 @@ def _test(draw: Draw) -> Fields:
             "soonestRemediateByDate": iso(draw.later(90)) if failing else None,
             "itemCount": draw.below(5) + 1 if failing else 0,
         },
-        "owner": _owner(draw),
+        "owner": assets.owner(draw),
         "_frameworks": draw.refs("frameworks", 2),
     }
 
 
 def _test_id(draw: Draw) -> str:
-    return f"{draw.one(*_INTEGRATIONS)}-{draw.one(*_CHECKS)}-{draw.number}"
+    return f"{draw.one(*INTEGRATIONS)}-{draw.one(*_CHECKS)}-{draw.number}"
 
 
 def _entity(draw: Draw) -> Fields:
@@ -149,7 +144,7 @@ def _control(draw: Draw) -> Fields:
         "description": "The company has established what the name says and reviews it once a year.",
         "source": "Vanta",
         "domains": [draw.one("CRYPTOGRAPHIC_PROTECTIONS", "IDENTIFICATION_AUTHENTICATION", "SECURITY_OPERATIONS")],
-        "owner": _owner(draw),
+        "owner": assets.owner(draw),
         "role": None,
         "customFields": [],
         "creationDate": iso(draw.at),
@@ -170,95 +165,6 @@ def _policy(draw: Draw) -> Fields:
     }
 
 
-def _vendor(draw: Draw) -> Fields:
-    name = f"{draw.one('Acme', 'Globex', 'Initech', 'Umbrella')} {draw.one('Cloud', 'Mail', 'Pay', 'Desk')}"
-    return {
-        "name": name,
-        "websiteUrl": f"https://{name.lower().replace(' ', '-')}.example",
-        "status": draw.one("MANAGED", "ARCHIVED", "IN_PROCUREMENT"),
-        "inherentRiskLevel": draw.one("HIGH", "MEDIUM", "LOW"),
-        "residualRiskLevel": draw.one("MEDIUM", "LOW"),
-        "nextSecurityReviewDueDate": iso(draw.later(365)),
-        "lastSecurityReviewCompletionDate": iso(draw.at),
-        "authDetails": {"method": "SSO", "passwordMFA": None},
-        "contractAmount": {"amount": 1000 * draw.below(50), "currency": "USD"},
-    }
-
-
-def _vulnerability(draw: Draw) -> Fields:
-    return {
-        "name": f"CVE-2025-{10_000 + draw.number}",
-        "description": "Input is not checked.",
-        "severity": draw.one("CRITICAL", "HIGH", "MEDIUM", "LOW"),
-        "cvssSeverityScore": draw.below(101) / 10,
-        "isFixable": draw.below(3) > 0,
-        "fixedVersion": f"1.{draw.below(20)}.0",
-        "remediateByDate": iso(draw.later(90)),
-        "firstDetectedDate": iso(draw.at),
-        "lastDetectedDate": iso(draw.later(30)),
-        "targetId": draw.ref("vulnerable_assets"),
-        "packageIdentifier": f"package-{draw.below(50)}",
-        "integrationId": draw.ref("integrations"),
-        "externalURL": f"https://nvd.example/vuln/{draw.number}",
-        "deactivateMetadata": None,
-    }
-
-
-def _remediation(draw: Draw) -> Fields:
-    return {
-        "vulnerabilityId": draw.ref("vulnerabilities"),
-        "vulnerableAssetId": draw.ref("vulnerable_assets"),
-        "severity": draw.one("CRITICAL", "HIGH", "MEDIUM", "LOW"),
-        "detectedDate": iso(draw.at),
-        "slaDeadlineDate": iso(draw.later(90)),
-        "remediationDate": iso(draw.later(120)),
-    }
-
-
-def _computer(draw: Draw) -> Fields:
-    return {
-        "integrationId": "vanta-agent",
-        "lastCheckDate": iso(draw.later(30)),
-        "serialNumber": draw.upper(12),
-        "udid": draw.uuid(),
-        "operatingSystem": {"type": "macOS", "version": f"15.{draw.below(6)}"},
-        "owner": _owner(draw),
-        "diskEncryption": {"outcome": draw.one("PASS", "FAIL")},
-        "screenlock": {"outcome": draw.one("PASS", "FAIL")},
-        "passwordManager": {"outcome": "PASS"},
-        "antivirusInstallation": {"outcome": "PASS"},
-    }
-
-
-def _integration(draw: Draw) -> Fields:
-    name = _INTEGRATIONS[draw.number % len(_INTEGRATIONS)]
-    connection = {"connectionId": draw.hex(24), "isDisabled": False, "connectionErrorMessage": None}
-    return {"displayName": name.title(), "resourceKinds": ["Account"], "connections": [connection]}
-
-
-def _integration_id(draw: Draw) -> str:
-    repeat = draw.number // len(_INTEGRATIONS)
-    return _INTEGRATIONS[draw.number % len(_INTEGRATIONS)] + (f"-{repeat + 1}" if repeat else "")
-
-
-def _group(draw: Draw) -> Fields:
-    return {"name": f"{draw.subject()} team", "creationDate": iso(draw.at)}
-
-
-def _asset(draw: Draw) -> Fields:
-    return {"name": f"image-{draw.number}", "assetType": "CONTAINER_REPOSITORY", "hasBeenScanned": True}
-
-
-def _risk(draw: Draw) -> Fields:
-    return {
-        "description": f"{draw.subject()} fails",
-        "likelihood": 1 + draw.below(5),
-        "impact": 1 + draw.below(5),
-        "owner": _owner(draw)["emailAddress"],
-        "identificationDate": day(draw.at - DAY),
-    }
-
-
 def _slug(noun: str) -> Callable[[Draw], str]:
     return lambda draw: f"{noun}-{draw.number}"
 
@@ -268,7 +174,7 @@ def _kind(name: str, make: Callable[[Draw], Fields], text: str, **more: Any) -> 
 
 
 KINDS = (
-    _kind("groups", _group, "name"),
+    _kind("groups", assets.group, "name"),
     _kind("people", _person, "emailAddress"),
     _kind("frameworks", _framework, "displayName", id=_framework_id),
     _kind("tests", _test, "description", id=_test_id, modified="lastTestRunDate"),
@@ -277,13 +183,13 @@ KINDS = (
     _kind("document_uploads", _upload, "title", parent="documents", modified="updatedDate"),
     _kind("controls", _control, "description", modified="modificationDate"),
     _kind("policies", _policy, "description", id=_slug("security-policy")),
-    _kind("vendors", _vendor, "name"),
-    _kind("integrations", _integration, "displayName", id=_integration_id),
-    _kind("vulnerable_assets", _asset, "name"),
-    _kind("vulnerabilities", _vulnerability, "description"),
-    _kind("vulnerability_remediations", _remediation, "severity"),
-    _kind("monitored_computers", _computer, "serialNumber"),
-    _kind("risk_scenarios", _risk, "description"),
+    _kind("vendors", assets.vendor, "name"),
+    _kind("integrations", assets.integration, "displayName", id=assets.integration_id),
+    _kind("vulnerable_assets", assets.asset, "name"),
+    _kind("vulnerabilities", assets.vulnerability, "description"),
+    _kind("vulnerability_remediations", assets.remediation, "severity"),
+    _kind("monitored_computers", assets.computer, "serialNumber"),
+    _kind("risk_scenarios", assets.risk, "description"),
 )
 COUNTS = {
     "groups": 4, "people": 130, "frameworks": 3, "tests": 110, "test_entities": 2, "documents": 12,

@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from simulator.dataset import Fields, Kind
 from simulator.draw import EPOCH
+from simulator.item import Fields, Kind
 from simulator.served import Served
 from simulator.vendor import Bucket
 
