@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
-from flows.credentials import Credential, credential_of
+from flows.credentials import Application, Credential, credential_of
 from limiter import AimdClient, AsyncAimdClient, make_async_client_for, make_client_for
 
 
@@ -30,6 +30,17 @@ class ApiCredentials(Block, ABC):
     @abstractmethod
     def secret(self) -> str:
         """The secret in clear."""
+
+    def credential(self, origin: str) -> Credential:
+        """The secret as the kind of credential it is.
+
+        Args:
+            origin: Where it came from, for messages.
+
+        Raises:
+            ConfigurationError: It cannot be one; the message does not show it.
+        """
+        return credential_of(self._api, self.secret, origin)
 
     def get_client(self, **kwargs: Any) -> AimdClient:
         """A client that sends this credential at the rate that was learned for its API.
@@ -47,8 +58,7 @@ class ApiCredentials(Block, ABC):
         return make_async_client_for(self._api, **self._options(kwargs))
 
     def _options(self, given: dict[str, Any]) -> dict[str, Any]:
-        credential: Credential = credential_of(self._api, self.secret, "the block")
-        return {**given, **credential.client_options(given.get("headers"))}
+        return {**given, **self.credential("the block").client_options(given.get("headers"))}
 
 
 class TokenCredentials(ApiCredentials, ABC):
@@ -75,6 +85,47 @@ class NotionCredentials(TokenCredentials):
     _block_type_slug = "notion-credentials"
     _description = "The token of a Notion integration (internal secret or OAuth access token)."
     _documentation_url = HttpUrl("https://developers.notion.com/docs/authorization")
+
+
+class ApplicationCredentials(ApiCredentials, ABC):
+    """A client id and secret."""
+
+    client_id: str = Field(title="Client ID", description="Names the application; no secret.")
+    client_secret: SecretStr = Field(title="Client secret", description="Never shown again.")
+
+    @property
+    def secret(self) -> str:
+        """The client secret in clear."""
+        return self.client_secret.get_secret_value()
+
+    def credential(self, origin: str) -> Credential:
+        """See `ApiCredentials.credential`."""
+        return Application(self.secret.strip(), origin, self.client_id.strip(), self._api)
+
+
+class VantaCredentials(ApplicationCredentials):
+    """An application of Vanta's that manages a tenant (Manage Vanta).
+
+    Example:
+        >>> VantaCredentials(client_id="vci_1", client_secret="vcs_1")
+        VantaCredentials(client_id='vci_1', client_secret=SecretStr('**********'))
+    """
+
+    _api = "vanta"
+    _block_type_name = "Vanta Credentials"
+    _block_type_slug = "vanta-credentials"
+    _description = "Client id and secret of a Vanta application for one's own tenant (Manage Vanta)."
+    _documentation_url = HttpUrl("https://developer.vanta.com/docs/api-access-setup")
+
+
+class VantaAuditorCredentials(ApplicationCredentials):
+    """An application of Vanta's for auditors (Conduct an audit)."""
+
+    _api = "vanta_auditor"
+    _block_type_name = "Vanta Auditor Credentials"
+    _block_type_slug = "vanta-auditor-credentials"
+    _description = "Client id and secret of a Vanta application of an audit partner (Conduct an audit)."
+    _documentation_url = HttpUrl("https://developer.vanta.com/docs/api-access-setup")
 
 
 class FieldguideCredentials(TokenCredentials):
@@ -107,6 +158,16 @@ class SlackCredentials(TokenCredentials):
     _block_type_slug = "slack-api-credentials"
     _description = "A Slack token, of a bot (xoxb-) or a user (xoxp-)."
     _documentation_url = HttpUrl("https://docs.slack.dev/authentication/tokens")
+
+
+class SlackAuditCredentials(TokenCredentials):
+    """A Slack token for the audit logs of an Enterprise organization: an owner's."""
+
+    _api = "slack_audit"
+    _block_type_name = "Slack Audit Logs Credentials"
+    _block_type_slug = "slack-audit-logs-credentials"
+    _description = "A user token (xoxp-) of an organization's owner with auditlogs:read."
+    _documentation_url = HttpUrl("https://docs.slack.dev/admins/audit-logs-api")
 
 
 class AirtableCredentials(TokenCredentials):

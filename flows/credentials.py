@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import httpx
 
+from flows.client_credentials import ClientCredentialsAuth, Grant
 from flows.errors import MissingCredential
-from limiter import ConfigurationError
+from limiter import ConfigurationError, api_config
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +22,36 @@ class Place:
     Attributes:
         variable: In the environment.
         block: The class in `flows.blocks`.
+        identity: The variable of the client id, where the secret has one.
+        scope: What a token is asked for, where there is a client id.
+        token_path: Where tokens are given, at the API's host.
     """
 
     variable: str
     block: str
+    identity: str = ""
+    scope: str = ""
+    token_path: str = "/oauth/token"  # noqa: S105  # a path
+
+    @property
+    def variables(self) -> str:
+        """All that has to be set, for messages."""
+        return f"{self.identity} and {self.variable}" if self.identity else self.variable
 
 
 PLACES: Mapping[str, Place] = {
     "notion": Place("NOTION_TOKEN", "NotionCredentials"),
+    "vanta": Place("VANTA_CLIENT_SECRET", "VantaCredentials", "VANTA_CLIENT_ID", "vanta-api.all:read"),
+    "vanta_auditor": Place(
+        "VANTA_AUDITOR_CLIENT_SECRET",
+        "VantaAuditorCredentials",
+        "VANTA_AUDITOR_CLIENT_ID",
+        "auditor-api.audit:read auditor-api.auditor:read",
+    ),
     "fieldguide": Place("FIELDGUIDE_TOKEN", "FieldguideCredentials"),
     "github": Place("GITHUB_TOKEN", "GitHubCredentials"),
     "slack": Place("SLACK_TOKEN", "SlackCredentials"),
+    "slack_audit": Place("SLACK_AUDIT_TOKEN", "SlackAuditCredentials"),
     "airtable": Place("AIRTABLE_TOKEN", "AirtableCredentials"),
     "openai": Place("OPENAI_ADMIN_KEY", "OpenAICredentials"),
     "zapier": Place("ZAPIER_HOOK_URL", "ZapierHook"),
@@ -137,6 +157,47 @@ class _SecretAddress(httpx.Auth):
             request.url = shown
 
 
+@dataclass(frozen=True, slots=True)
+class Application(Credential):
+    """A client id and secret, for which the API gives tokens that last an hour.
+
+    Attributes:
+        client_id: Names the application.
+        api: Name of the preset, whose address the tokens come from and are for.
+    """
+
+    noun: ClassVar[str] = "client secret"
+
+    client_id: str = ""
+    api: str = ""
+
+    def __post_init__(self) -> None:
+        Credential.__post_init__(self)
+        Credential(self.client_id, f"the client id of {self.origin}")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """None that last."""
+        return {}
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the client id: the application stays the same when its secret is changed."""
+        return hashlib.sha256(f"prefect-aimd credential {self.client_id}".encode()).hexdigest()[:16]
+
+    def client_options(self, headers: Any = None, base_url: str | None = None) -> dict[str, Any]:
+        """See `Credential.client_options`.
+
+        Args:
+            headers: Further headers of the client, in any form that httpx takes.
+            base_url: The API's address; by default the preset's.
+        """
+        place = PLACES[self.api]
+        grant = Grant(self.client_id, self.token, place.scope, place.token_path, self.origin)
+        address = base_url or api_config(self.api).base_url
+        return {"headers": headers, "auth": ClientCredentialsAuth(grant, address)}
+
+
 def credential_for(api: str, block: str | None = None, environment: Mapping[str, str] = os.environ) -> Credential:
     """The credential of an API.
 
@@ -158,10 +219,14 @@ def credential_for(api: str, block: str | None = None, environment: Mapping[str,
     place = PLACES.get(api)
     variable = place.variable if place else f"{api.upper().replace('-', '_')}_TOKEN"
     if secret := environment.get(variable, "").strip():
-        return credential_of(api, secret, variable)
+        if place is None or not place.identity:
+            return credential_of(api, secret, variable)
+        if client_id := environment.get(place.identity, "").strip():
+            return Application(secret, place.variables, client_id, api)
     or_block = f", or save a {place.block} block and name it (--credentials NAME)" if place else ""
     raise MissingCredential(
-        f"There is no credential for {api}: set {variable}{or_block}. Nothing was sent.", variable=variable
+        f"There is no credential for {api}: set {place.variables if place else variable}{or_block}. Nothing was sent.",
+        variable=variable,
     )
 
 
@@ -213,6 +278,7 @@ def _from_block(api: str, name: str) -> Credential:
     except (ValueError, RuntimeError):
         raise ConfigurationError(
             f"The Prefect server has no {place.block} block {name!r}. Nothing was sent; save one, or name none and set "
-            f"{place.variable}."
+            f"{place.variables}."
         ) from None
-    return credential_of(api, block.secret, f"the block {name!r}")
+    credential: Credential = block.credential(f"the block {name!r}")
+    return credential

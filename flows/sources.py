@@ -6,25 +6,27 @@ import enum
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flows.answer import PageRequest, at
 from flows.errors import BadPage, UnknownName
+from flows.registry import load
 from flows.stream import Source, Stream
-from flows.vendors.notion import NOTION
 from limiter import ConfigurationError
 from state.canonical import canonical_json
 from state.records import Collection
 
-SOURCES: dict[str, Source] = {source.name: source for source in (NOTION,)}
-"""Every source by name."""
+SOURCES, BROKEN = load()
+"""Every source by name; and why a package's source cannot be used, by the name of its entry."""
 
+if TYPE_CHECKING:
 
-class SourceName(enum.StrEnum):
-    """The sources, for the form in the Prefect UI."""
+    class SourceName(enum.StrEnum):
+        """The sources, for the form in the Prefect UI."""
 
-    notion = "notion"
+else:
+    SourceName = enum.StrEnum("SourceName", {name: name for name in SOURCES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,8 @@ def source_named(name: str) -> Source:
     Raises:
         UnknownName: There is none; the message lists those there are.
     """
+    if name in BROKEN:
+        raise ConfigurationError(f"The source {name!r} cannot be used: {BROKEN[name]}. Nothing was sent.")
     if name not in SOURCES:
         known = tuple(sorted(SOURCES))
         raise UnknownName(

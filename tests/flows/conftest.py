@@ -16,7 +16,7 @@ from flows.collect import Wanted, collect
 from flows.credentials import Credential
 from flows.outcome import Chunk
 from flows.sources import plan, source_named
-from limiter import make_client_for
+from limiter import API_RATE_CONFIGS, make_client_for
 from limiter.testing import FakeClock
 from simulator import Simulator, World
 from simulator.background import BackgroundServer
@@ -32,9 +32,10 @@ class Collector:
     The limiter's clock moves only when somebody waits, so nothing waits; the vendor is as real as it was given.
     """
 
-    def __init__(self, clock, store, *, base_url, source=None, **client):
+    def __init__(self, clock, store, *, base_url, source=None, credential=None, **client):
         self.clock, self.store, self.base_url = clock, store, base_url
         self.source = source or source_named("notion")
+        self.credential = credential
         self.client = client
         self.run = 0
 
@@ -46,9 +47,10 @@ class Collector:
     ) -> Chunk:
         """One task of a sync that began at `since`, by default now."""
         since = self.store.evidence.now() if since is None else since
-        credential = Credential(token, "the test")
-        options = {"headers": credential.headers, "base_url": self.base_url, "sleep": self.clock.sleep, **self.client}
-        with make_client_for("notion", tenant=tenant, store=self.store, **options) as client:
+        credential = self.credential or Credential(token, "the test")
+        options = {**credential.client_options(), "base_url": self.base_url, "sleep": self.clock.sleep, **self.client}
+        api = self.source.name if self.source.name in API_RATE_CONFIGS else "notion"
+        with make_client_for(api, tenant=tenant, store=self.store, **options) as client:
             provenance = Provenance(self.base_url, credential.fingerprint, f"run-{self.run}")
             return collect(
                 client,

@@ -13,7 +13,7 @@ from prefect.blocks.core import InvalidBlockRegistration
 from pydantic import SecretStr, ValidationError
 
 from flows import blocks
-from flows.blocks import ApiCredentials, NotionCredentials, TokenCredentials, ZapierHook
+from flows.blocks import ApiCredentials, ApplicationCredentials, NotionCredentials, TokenCredentials, ZapierHook
 from flows.credentials import PLACES, HookUrl
 from flows.tasks import call_api
 from limiter import API_RATE_CONFIGS, ConfigurationError, Terminal, api_config
@@ -24,16 +24,22 @@ SECRET = "sEcrEt_1a2b3c"
 HOOK = f"https://hooks.zapier.com/hooks/catch/123/{SECRET}/"
 TYPES = [kind for _, kind in inspect.getmembers(blocks, inspect.isclass) if issubclass(kind, ApiCredentials)]
 KINDS = [kind for kind in TYPES if ABC not in kind.__bases__]
+APPLICATIONS = [kind for kind in KINDS if issubclass(kind, ApplicationCredentials)]
 TOKENS = [kind for kind in KINDS if issubclass(kind, TokenCredentials)]
 
 
 def made(kind):
-    return kind(token=SECRET) if kind in TOKENS else kind(hook_url=HOOK)
+    return kind(hook_url=HOOK) if kind is ZapierHook else with_secret(kind, SECRET)
+
+
+def with_secret(kind, secret):
+    [name] = [name for name in kind.model_fields if name != "client_id"]
+    return kind(**{name: SecretStr(secret)}, **({"client_id": "vci_1"} if kind in APPLICATIONS else {}))
 
 
 def test_each_api_with_a_credential_has_its_block():
     assert {kind._api: kind.__name__ for kind in KINDS} == {api: place.block for api, place in PLACES.items()}
-    assert {kind._api for kind in KINDS} == set(API_RATE_CONFIGS) - {"vanta"}, "Vanta's has to be exchanged first"
+    assert {kind._api for kind in KINDS} == set(API_RATE_CONFIGS)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -43,14 +49,14 @@ class TestEveryBlock:
         assert kind.get_description()
         assert kind._documentation_url.scheme == "https"
         assert kind.get_block_type_slug() == kind.get_block_type_name().lower().replace(" ", "-")
-        [field] = kind.model_fields.values()
-        assert field.title
-        assert field.description
+        for field in kind.model_fields.values():
+            assert field.title
+            assert field.description
 
     def test_can_be_registered_and_its_base_cannot(self, kind):
         assert kind._to_block_type().slug == kind.get_block_type_slug()
         assert kind._to_block_schema(block_type_id=None).fields["secret_fields"]
-        for base in (ApiCredentials, TokenCredentials):
+        for base in (ApiCredentials, TokenCredentials, ApplicationCredentials):
             with pytest.raises(InvalidBlockRegistration):
                 base.register_type_and_schema(_sync=True)
 
@@ -61,8 +67,7 @@ class TestEveryBlock:
 
     @pytest.mark.parametrize("secret", ["", " \n", f"{SECRET}\nX: 1", f"{SECRET} {SECRET}"])
     def test_with_a_secret_that_cannot_be_one_makes_no_client(self, kind, store, secret):
-        [name] = kind.model_fields
-        block = kind(**{name: SecretStr(secret)})
+        block = with_secret(kind, secret)
         for make in (block.get_client, block.get_async_client):
             with pytest.raises(ConfigurationError, match="the block") as caught:
                 make(store=store)
@@ -101,6 +106,16 @@ class TestItsClient:
         assert vendor.times == [0.0, pytest.approx(1 / preset.initial_rate)]
         for name, value in preset.headers.items():
             assert first.headers[name] == value
+
+    @pytest.mark.parametrize("kind", APPLICATIONS, ids=lambda kind: kind.__name__)
+    def test_asks_for_a_token_and_sends_that(self, kind, mode, clock, store, monkeypatch):
+        monkeypatch.setattr("flows.client_credentials._tokens", {})
+        vendor = ScriptedVendor([httpx.Response(200, json={"access_token": "vat_1", "expires_in": 3599})], clock)
+        self.send(made(kind), mode, vendor, clock, store)
+        asked, *sent = vendor.requests
+        assert (asked.method, str(asked.url)) == ("POST", "https://api.vanta.com/oauth/token")
+        assert json.loads(asked.content)["client_secret"] == SECRET
+        assert [request.headers["Authorization"] for request in sent] == ["Bearer vat_1"] * 2
 
     def test_a_hooks_posts_to_the_secret_address_and_shows_another(self, mode, clock, store):
         vendor = ScriptedVendor([], clock)

@@ -130,8 +130,8 @@ class TestTheBlock:
             credential_for("notion", "empty")
 
     def test_there_is_none_for_other_apis(self):
-        with pytest.raises(ConfigurationError, match="no type of block for the credential of vanta"):
-            credential_for("vanta", "mine")
+        with pytest.raises(ConfigurationError, match="no type of block for the credential of acme"):
+            credential_for("acme", "mine")
 
     def test_makes_a_client_that_sends_the_token_and_is_limited(self, clock, store):
         vendor = ScriptedVendor([200, 200], clock)

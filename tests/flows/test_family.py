@@ -45,7 +45,7 @@ BLOCKS = Stream(
     on_request=True,
     controls=("x",),
 )
-ACME = Source("notion", "Acme", (REPOSITORIES, BRANCHES, RULES))
+ACME = Source("acme", "Acme", (REPOSITORIES, BRANCHES, RULES))
 ORG = {"org": "acme"}
 
 
@@ -342,7 +342,7 @@ class TestNests:
                 "/blocks/c": [{"id": "d", "inside": False}],
             }
         )
-        source = Source("notion", "Acme", (REPOSITORIES, BLOCKS))
+        source = Source("acme", "Acme", (REPOSITORIES, BLOCKS))
         return collector_of(transport=vendor.transport, source=source), vendor
 
     @pytest.mark.parametrize("pages", [1, 20])

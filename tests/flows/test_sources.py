@@ -40,15 +40,24 @@ def test_every_stream_is_declared_without_contradiction(stream):
     assert stream.order != "oldest first" or stream.since, "oldest first, only a filter spares what is known"
     assert stream.safe or stream.method != "GET"
     assert stream.controls
+    assert not (stream.etag and stream.watermark), "an ETag takes the watermark's place"
+    assert not (stream.watermark and stream.parent and stream.parent.changed), "so does what a parent tells"
     for parameter in stream.parameters:
         assert f"{{{parameter.name}}}" in stream.path
 
 
+@pytest.mark.parametrize("source", SOURCES.values(), ids=list(SOURCES))
+def test_parents_are_streams_of_the_source(source):
+    for stream in source.streams:
+        if stream.parent is not None:
+            assert source.stream(stream.parent.stream)
+
+
 class TestNames:
     def test_an_unknown_source_is_told_those_there_are(self):
-        with pytest.raises(UnknownName, match=r"no source 'noton'\. Known: notion") as caught:
+        with pytest.raises(UnknownName, match=r"no source 'noton'\. Known: .*notion") as caught:
             source_named("noton")
-        assert (caught.value.name, caught.value.known) == ("noton", ("notion",))
+        assert (caught.value.name, caught.value.known) == ("noton", tuple(sorted(SOURCES)))
 
     def test_a_known_one_is_found(self):
         assert source_named("notion") is NOTION
