@@ -1,9 +1,9 @@
 """`python -m benchmarks`: what the limiter achieves, and what it costs."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from benchmarks import cost, learning
+from benchmarks import cost, learning, sharing, store_cost
 
 SEEDS = (1, 2, 3)
 
@@ -11,15 +11,16 @@ SEEDS = (1, 2, 3)
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed, fewer rounds; for a first look")
-    parser.add_argument("--only", choices=["learning", "cost"], help="one of the two tables")
+    parser.add_argument("--only", choices=["learning", "cost", "sharing"], help="one part of it")
     parser.add_argument("--seeds", type=_seeds, metavar="N,N,...", help="for the latencies (default: 1,2,3)")
     arguments = parser.parse_args(argv)
-    if arguments.only != "cost":
-        print(learning.report(arguments.seeds or (SEEDS[:1] if arguments.quick else SEEDS)))
-    if arguments.only is None:
-        print()
-    if arguments.only != "learning":
-        print(cost.report(rounds=3, requests=500) if arguments.quick else cost.report())
+    seeds = arguments.seeds or (SEEDS[:1] if arguments.quick else SEEDS)
+    reports: dict[str, Callable[[], str]] = {
+        "learning": lambda: learning.report(seeds),
+        "cost": lambda: cost.report(rounds=3, requests=500) if arguments.quick else cost.report(),
+        "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if arguments.quick else 3.0)}",
+    }
+    print(*(make() for name, make in reports.items() if arguments.only in (None, name)), sep="\n\n")
 
 
 def _seeds(text: str) -> tuple[int, ...]:

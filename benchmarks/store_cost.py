@@ -119,7 +119,8 @@ def _process(
 
 def processes(url: str, number: int, callers: int, seconds: float) -> tuple[Taken, float]:
     """Many processes, each with so many callers; gives the fairness (slowest/fastest process), too."""
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")  # this process has threads, and must not be forked
+    context.set_forkserver_preload([__name__])
     gate, results = context.Barrier(number), context.Queue()
     running = [context.Process(target=_process, args=(url, callers, seconds, gate, results)) for _ in range(number)]
     for process in running:

@@ -1,0 +1,37 @@
+"""The benchmark of sharing: its figures are what the product promises, in virtual time."""
+
+import pytest
+
+from benchmarks import store_cost
+from benchmarks.cases import CASES
+from benchmarks.sharing import SHARED, measure
+
+LIMITS = {case.name: case for case in CASES if case.name in SHARED}
+
+
+@pytest.mark.parametrize("name", SHARED[:2])
+def test_processes_that_share_a_row_use_the_quota_and_meet_next_to_no_rejection(name):
+    whole, settled, alike = measure(LIMITS[name], 1, together=True)
+    assert (whole.goodput >= 95, settled.goodput >= 97) == (True, True)
+    assert settled.rejected <= 1
+    assert alike >= 0.95
+
+
+def test_sharing_is_what_saves_them_from_a_vendor_that_punishes():
+    case = LIMITS[SHARED[2]]
+    together, _, alike = measure(case, 1, together=True)
+    alone, _, _ = measure(case, 1, together=False)
+    assert (together.goodput >= 80, together.rejected <= 1, alike >= 0.95) == (True, True, True)
+    assert (alone.goodput < 20, alone.rejected > 40) == (True, True)
+
+
+def test_the_table_of_costs_has_a_line_for_every_way_to_share():
+    lines = store_cost.report(seconds=0.05).splitlines()
+    assert [line.split("  ")[0] for line in lines[4:]] == [
+        "SQLite, one caller",
+        "SQLite, a sync beside",
+        "SQLite, 64 threads",
+        "SQLite, 64 tasks",
+        "SQLite, 8 processes x 1",
+        "SQLite, 8 processes x 8",
+    ]
