@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from simulator.checks import whole
+from simulator.mangling import Mangle
 from simulator.vendor import Vendor
 
 FaultKind = Literal[
@@ -29,6 +30,7 @@ FaultKind = Literal[
     "cursor-expired",
     "reset",
     "slow",
+    Mangle,
 ]
 KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
 
@@ -104,6 +106,11 @@ class Script:
     def __init__(self, faults: Sequence[Fault]) -> None:
         self._faults = tuple(faults)
         self._seen = [0] * len(self._faults)
+
+    @property
+    def mangles(self) -> bool:
+        """Whether an answer will be changed after what came before."""
+        return any(fault.kind in ("same-ids", "stuck") for fault in self._faults)
 
     def next(self, method: str, path: str) -> FaultKind | None:
         """Count an admitted request and return what goes wrong with it; the first fault listed wins."""

@@ -9,6 +9,7 @@ import random
 import time
 from collections.abc import Sequence
 from email.utils import formatdate
+from functools import partial
 from typing import get_args
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from simulator.faults import SLOW, Fault, Script, answer_of, break_off
 from simulator.limits import Limits
+from simulator.mangling import MANGLES, Mangler
 from simulator.meter import Meter
 from simulator.vendor import Bucket, RetryAfter, Vendor
 
@@ -73,6 +75,7 @@ class Gate:
         self._limits = limits
         self._meter = meter
         self._script = Script(faults)
+        self._mangler = Mangler()
         self._token = token
         self._mode = retry_after
         self._latency = latency
@@ -143,8 +146,12 @@ class Gate:
                     self._meter.accept(f"{method} {path}")
             await send(message)
 
-        if fault is None or fault == "slow":
-            await self._vendor.app(request.scope, receive, counted_send)
+        app = self._vendor.app
+        if fault in MANGLES:
+            await self._mangler.mangle(fault, app, request.scope, receive, counted_send)
+        elif fault is None or fault == "slow":
+            answer_to = partial(self._mangler.watch, app) if self._script.mangles else app
+            await answer_to(request.scope, receive, counted_send)
         elif (answer := answer_of(fault, self._vendor, request)) is not None:
             await answer(request.scope, receive, counted_send)
         else:

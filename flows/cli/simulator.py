@@ -77,7 +77,8 @@ def simulator(
       documented (each limit that the vendor documents)
 
     Faults, as KIND@METHOD /path#N for the N-th request, or #NxT for T from there on. Kinds: not-json, truncated,
-    no-results, error-500, error-503, overload-529, blocked, forbidden, cursor-expired, reset, slow.
+    no-results, error-500, error-503, overload-529, blocked, forbidden, cursor-expired, reset, slow; and in a good
+    answer: no-id, same-ids, stuck, huge-record, not-utf8, nan, big-number, surrogate.
     """  # noqa: D301  (the backspace is meant)
     from simulator import Simulator, make_world
 

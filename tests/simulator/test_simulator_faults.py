@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 
 import httpx
 import pytest
@@ -78,6 +79,72 @@ def test_fault_cursor_expired(faulty):
     refused = faulty.post("/search/cursor-expired")
     error(refused, 400, "validation_error")
     assert "start_cursor" in refused.json()["message"]
+
+
+@pytest.fixture(scope="module")
+def mangled(start):
+    """Gives the answer of a vendor before something goes wrong with it, and after."""
+
+    def asking(kind):
+        _, client = start(faults=[f"{kind}@POST /v1/search#2"])
+        return client.post("/search", json={"page_size": 4}), client.post("/search", json={"page_size": 4})
+
+    return asking
+
+
+def broken(pair):
+    """The content of the answer that went wrong, after a look at what surrounds it."""
+    good, answer = pair
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+    assert int(answer.headers["content-length"]) == len(answer.content) > len(good.content)
+    return answer.content
+
+
+def test_fault_no_id(mangled):
+    good, answer = (answer.json() for answer in mangled("no-id"))
+    del good["results"][0]["id"]
+    assert answer == good
+
+
+def test_fault_same_ids(start):
+    _, client = start(faults=["same-ids@POST /v1/search#2"])
+    pages = [client.post("/search", json={"page_size": 4}).json()]
+    for _ in range(2):
+        pages.append(client.post("/search", json={"page_size": 4, "start_cursor": pages[-1]["next_cursor"]}).json())
+    ids = [[record["id"] for record in page["results"]] for page in pages]
+    assert ids[0] == ids[1]
+    assert not set(ids[2]) & set(ids[0])
+    assert len({page["next_cursor"] for page in pages}) == 3, "the cursor moves on"
+
+
+def test_fault_stuck(start):
+    _, client = start(faults=["stuck@POST /v1/search#2x2"])
+    pages = [client.post("/search", json={"page_size": 4}).json()]
+    for _ in range(3):
+        pages.append(client.post("/search", json={"page_size": 4, "start_cursor": pages[0]["next_cursor"]}).json())
+    assert pages[0] == pages[1] == pages[2] != pages[3]
+
+
+def test_fault_huge_record(mangled):
+    assert len(json.loads(broken(mangled("huge-record")))["results"][0]["simulated"]) == 20 * 1024 * 1024
+
+
+def test_fault_not_utf8(mangled):
+    with pytest.raises(UnicodeDecodeError):
+        broken(mangled("not-utf8")).decode()
+
+
+def test_fault_nan(mangled):
+    assert math.isnan(json.loads(broken(mangled("nan")))["results"][0]["simulated"])
+
+
+def test_fault_big_number(mangled):
+    with pytest.raises(ValueError, match="4300 digits"):
+        json.loads(broken(mangled("big-number")))
+
+
+def test_fault_surrogate(mangled):
+    assert json.loads(broken(mangled("surrogate")))["results"][0]["simulated"] == "\ud800"
 
 
 def test_fault_reset(faulty):

@@ -5,6 +5,7 @@ import pytest
 
 from simulator import Simulator, make_world
 from simulator.faults import KINDS
+from simulator.mangling import MANGLES, records_of
 from simulator.vendors import VENDORS, make_vendor
 
 PATHS = {
@@ -18,7 +19,7 @@ PATHS = {
     "openai": "/v1/organization/users",
     "zapier": "/hooks/catch/1234567/secret_simulator/",
 }
-IN_WORDS = [kind for kind in KINDS if kind not in ("reset", "truncated", "slow")]
+IN_WORDS = [kind for kind in KINDS if kind not in ("reset", "truncated", "slow", *MANGLES)]
 STATUSES = {"not-json": 200, "no-results": 200, "error-500": 500, "error-503": 503, "overload-529": 529, "blocked": 429}
 
 
@@ -62,6 +63,20 @@ def test_a_vendor_lets_in_who_knows_the_secret_and_words_what_goes_wrong(start, 
     assert seen["rejected"] == 0
     assert f"GET {path}" in seen["by_path"]
     assert f"AIMD_{name.upper()}_BASE_URL" in vendor.environment
+
+
+@pytest.mark.parametrize("name", [name for name in VENDORS if name not in ("zapier", "airtable")])
+def test_records_may_lose_their_id_or_come_twice(start, name):
+    path = PATHS[name]
+    faults = [f"{kind}@GET {path}#{place}" for place, kind in enumerate(("no-id", "same-ids"), 2)]
+    vendor, _ = start(api=name, faults=faults)
+    sizes = ({"pageSize": 3}, {"per_page": 3}, {"page_size": 3}, {"limit": 3})
+    query = {key: value for size in sizes for key, value in size.items()}
+    with httpx.Client(base_url=vendor.url, headers=headers(vendor)) as client:
+        good, nameless, again = (records_of(client.get(path, params=query).json()) for _ in range(3))
+    assert nameless[1:] == good[1:] == again[1:]
+    assert len(nameless[0]) == len(good[0]) - 1
+    assert again == nameless
 
 
 @pytest.mark.parametrize("name", [name for name in VENDORS if name != "zapier"])
