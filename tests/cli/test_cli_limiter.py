@@ -81,7 +81,10 @@ def test_nothing_learned_is_an_empty_list_and_a_sentence_and_makes_no_database(a
 def test_an_unknown_api_is_refused_with_the_known_ones(aimd, learned, command):
     result = aimd("limiter", command, "notoin", "--json")
     assert result.code == 2
-    assert "Known: airtable, fieldguide, github, gone, notion, openai, slack, vanta, zapier." in result.json["error"]
+    assert (
+        "Known: airtable, fieldguide, github, gone, notion, openai, slack, slack_audit, vanta, vanta_auditor, zapier."
+        in result.json["error"]
+    )
     assert result.json["error"] + "\n" == result.err
 
 
