@@ -99,8 +99,6 @@ _STATES: dict[str, type[StateError]] = {
     "25P03": DatabaseBusy,  # this process was stopped for too long with a transaction open
     "57P": DatabaseUnreachable,  # shuts down, crashed, is starting
     "08": DatabaseUnreachable,
-    "XX001": DatabaseCorrupt,
-    "XX002": DatabaseCorrupt,
 }
 
 # A server refuses a connection without a SQLSTATE. Of its reasons these pass; a wrong password or name does not.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
@@ -113,18 +113,18 @@ class SqlStore:
 
     def read(self, bucket: Bucket) -> tuple[LimiterState | None, float]:
         """See `state.store.Store.read`."""
-        return persistently(partial(self._read, key_of(bucket)))
+        key = key_of(bucket)
 
-    def _read(self, key: dict[str, str]) -> tuple[LimiterState | None, float]:
-        with self._reading() as connection:
+        def work(connection: Connection) -> tuple[LimiterState | None, float]:
             found = connection.connection.cursor().execute(self._hot.look, key).fetchone()
             state = None if found is None else state_of(found[_PUBLIC], found[_LEARNER])
             return state, self._time(connection, found)
 
+        return self._look(work)
+
     def buckets(self) -> Iterator[tuple[Bucket, LimiterState]]:
         """See `state.store.Store.buckets`."""
-        with self._reading() as connection:
-            rows = connection.execute(select(_row)).all()
+        rows = self._look(lambda connection: connection.execute(select(_row)).all())
         known = [
             (Bucket(row.api, row.scope, row.quota_key), state)
             for row in rows
@@ -134,19 +134,22 @@ class SqlStore:
 
     def history(self, bucket: Bucket, limit: int = 500) -> list[HistoryEvent]:
         """See `state.store.Store.history`."""
-        with self._reading() as connection:
-            rows = connection.execute(statements.HISTORY, {**key_of(bucket), "b_limit": limit}).all()
+        wanted = {**key_of(bucket), "b_limit": limit}
+        rows = self._look(lambda connection: connection.execute(statements.HISTORY, wanted).all())
         return [event_of(row) for row in reversed(rows)]
 
     def history_length(self, bucket: Bucket) -> int:
         """See `state.store.Store.history_length`."""
-        with self._reading() as connection:
-            return int(connection.execute(statements.LENGTH, key_of(bucket)).scalar_one())
+        key = key_of(bucket)
+        return int(self._look(lambda connection: connection.execute(statements.LENGTH, key).scalar_one()))
 
     def reset(self, bucket: Bucket) -> bool:
         """See `state.store.Store.reset`."""
+        return persistently(partial(self._reset, key_of(bucket)))
+
+    def _reset(self, key: dict[str, str]) -> bool:
         with self._transaction() as connection:
-            found = connection.connection.cursor().execute(self._hot.lock, key_of(bucket)).fetchone()
+            found = connection.connection.cursor().execute(self._hot.lock, key).fetchone()
             if found is None:
                 return False
             connection.execute(statements.FORGET_HISTORY, {"b_id": found[0]})
@@ -156,8 +159,7 @@ class SqlStore:
     def prune(self, *, days: float | None = None, rows: int | None = None) -> int:
         """See `state.store.Store.prune`."""
         retention = Retention.of(days=days, rows=rows)
-        with self._reading() as connection:
-            ids = connection.execute(select(_row.c.id)).scalars().all()
+        ids = self._look(lambda connection: connection.execute(select(_row.c.id)).scalars().all())
         pruned = 0
         for row_id in ids:
             upto: int | None = 0
@@ -207,14 +209,18 @@ class SqlStore:
             kept.invalidate()
             kept.close()
 
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        try:
-            with translated(self.url), engines.reading(self._engine) as connection:
-                yield connection
-        except StateError:
-            self._engine.dispose()
-            raise
+    def _look(self, work: Callable[[Connection], T]) -> T:
+        """Read, without a lock and on a connection of its own; again if the server went away meanwhile."""
+
+        def attempt() -> T:
+            try:
+                with translated(self.url), engines.reading(self._engine) as connection:
+                    return work(connection)
+            except StateError:
+                self._engine.dispose()
+                raise
+
+        return persistently(attempt)
 
 
 def _bucket_columns(key: dict[str, str]) -> dict[str, str]:

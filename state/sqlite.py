@@ -49,7 +49,7 @@ def engine(url: URL, durability: str, *, in_memory: bool) -> Engine:
         assert isinstance(driver, sqlite3.Connection)
         if connection.get_execution_options().get("aimd_reading", False):
             driver.execute("BEGIN")
-            _patiently(driver, "SELECT 1 FROM sqlite_schema LIMIT 1")  # only now it is a moment that does not move
+            _patiently(driver, "SELECT 1 FROM sqlite_master LIMIT 1")  # only now it is a moment that does not move
         else:
             # A deferred BEGIN fails at once where it has to turn from reader to writer while another writes.
             _patiently(driver, "BEGIN IMMEDIATE")

@@ -108,7 +108,7 @@ def test_a_cooldown_that_one_process_meets_is_kept_by_all_of_them(database: str,
     know(database, LimiterState(rate=18.0, ceiling=RATE))
     with working(database, vendor.base_url) as workers:
         wait_for(vendor, "accepted", 12)
-        vendor.set_policy("fixed:count=1,window=3")
+        vendor.set_policy("penalty:count=1,window=1,lockout=3")
         wait_for(vendor, "rejected", 1)
         vendor.set_policy("none")
         before = vendor.stats()["accepted"]

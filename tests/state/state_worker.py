@@ -23,6 +23,8 @@ from pathlib import Path
 
 from sqlalchemy import Engine, event
 
+import state.sql  # each worker would import it again
+import state.sqlite  # noqa: F401
 from state import Bucket, Decision, HistoryEvent, LimiterState, open_store
 from state.canonical import body
 from state.records import Collection, Provenance

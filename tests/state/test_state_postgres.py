@@ -20,7 +20,7 @@ from state_worker import added
 
 from state import Bucket, Decision, open_store, patience, schema, tables
 from state import engine as engines
-from state.errors import DatabaseBusy, DatabaseReadOnly, DatabaseUnavailable, SchemaTooNew, StateError
+from state.errors import DatabaseBusy, DatabaseFull, DatabaseReadOnly, DatabaseUnavailable, SchemaTooNew, StateError
 from state.records import Collection
 from state.schema import SchemaStatus
 
@@ -191,6 +191,32 @@ class TestWhatIsInTheWay:
                 store.transact(NOTION, added)
             with pytest.raises(DatabaseReadOnly):
                 sync(store.evidence, PAGES, [[]])
+
+    @pytest.mark.parametrize(
+        ("state", "kind"),
+        [
+            ("53100", DatabaseFull),  # disk_full
+            ("40P01", DatabaseBusy),  # deadlock_detected
+            ("42501", DatabaseUnavailable),  # insufficient_privilege
+        ],
+    )
+    def test_is_told_when_the_server_itself_is_in_trouble(self, new_postgres_url: str, state: str, kind: type) -> None:
+        """The server's own words for what is hard to provoke."""
+        with open_store(new_postgres_url) as store, another(new_postgres_url) as other:
+            store.transact(NOTION, added)
+            other.execute(
+                f"CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION 'could not extend file' USING ERRCODE = '{state}'; END $$"
+            )
+            other.execute("CREATE TRIGGER fails BEFORE INSERT ON limiter_history FOR EACH ROW EXECUTE FUNCTION fails()")
+            other.execute("CREATE TRIGGER fails BEFORE INSERT ON evidence FOR EACH ROW EXECUTE FUNCTION fails()")
+            for work in (lambda: store.transact(NOTION, added), lambda: sync(store.evidence, PAGES, [[("a", 1)]])):
+                with pytest.raises(kind, match="acknowledged before is kept") as caught:
+                    work()
+                assert type(caught.value) is kind
+            other.execute("DROP FUNCTION fails CASCADE")
+            assert store.transact(NOTION, added) == 2
+            assert sync(store.evidence, PAGES, [[("a", 1)]]).new == 1
 
     def test_is_told_when_a_table_was_dropped(self, new_postgres_url: str) -> None:
         with open_store(new_postgres_url) as store:
