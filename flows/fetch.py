@@ -121,7 +121,7 @@ def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
 def _refused(task: Task, response: httpx.Response, said: str = "") -> Refused:
     title, status = task.source.title, response.status_code
     if task.source.cursor_expired(response):
-        return CursorExpired(f"{title} no longer accepts the page cursor of {task.stream.name}", status=status)
+        return CursorExpired(f"{title} no longer accepts the page cursor of {task.what}", status=status)
     if status == 401:
         return Refused(f"{title} does not accept the token (401): it is wrong or was revoked", status=status)
     said = said or _vendors_words(response)

@@ -10,10 +10,12 @@ can be right: none from after the listing began, none if a record has no time at
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from flows.answer import Answer, PageRequest, at
 from flows.errors import BadPage
@@ -37,6 +39,7 @@ class Page:
         next_cursor: Where the next page is; None on the last.
         cut: Why the vendor ended the listing before its end; `""` if it did not.
         etag: What the vendor would recognize it by; `""` for nothing.
+        files: Where the records' files are, in order; empty for a stream without files.
         unchanged: It is what it was when the vendor gave the ETag that was sent along; then it has no records.
     """
 
@@ -45,6 +48,7 @@ class Page:
     next_cursor: str | None
     cut: str = ""
     etag: str = ""
+    files: tuple[str, ...] = ()
     unchanged: bool = False
 
 
@@ -104,6 +108,7 @@ def read_page(stream: Stream, answer: Answer) -> Page:
         next_cursor=None if cursor is None else _text(cursor, 4096, "its next cursor"),
         cut="" if cursor else cut or "",
         etag=answer.headers.get("etag", "") if stream.etag else "",
+        files=tuple(_address(stream.content, record) for record in records) if stream.content else (),
     )
 
 
@@ -148,7 +153,9 @@ def advance(
         return Step(after, ends=False, broken=f"the vendor ended it early ({page.cut})")
     if page.next_cursor is not None and (page.next_cursor == listing.page_cursor or page.next_cursor in seen):
         return Step(after, ends=False, broken=f"page {after.pages} points to a page that came before")
-    if page.next_cursor is not None and page.records and fingerprint(page) in seen:
+    # Windows overlap, so that a page may come twice there.
+    windows = hasattr(stream.paginator, "beyond_cut")
+    if page.next_cursor is not None and page.records and not windows and fingerprint(page) in seen:
         return Step(after, ends=False, broken=f"page {after.pages} brings just what a page before it brought")
     if page.next_cursor is not None and not page.records and empty + 1 >= EMPTY_PAGES:
         return Step(after, ends=False, broken=f"{empty + 1} pages in a row were empty, and each points to another")
@@ -225,6 +232,14 @@ def _text(text: str, longest: int, what: str) -> str:
     if long:
         raise BadPage(f"{what} is longer than {longest:,} bytes")
     return text
+
+
+def _address(template: str, record: Record) -> str:
+    """Where a record's file is: what a field says, or a path with `{field}`s; `""` for nowhere."""
+    if template.startswith("/"):
+        return re.sub(r"\{([\w.]+)\}", lambda place: quote(str(at(record, place[1])), safe=""), template)
+    address = at(record, template)
+    return address if isinstance(address, str) else ""
 
 
 def _time(stream: Stream, record: Mapping[str, Any]) -> datetime | None:

@@ -77,7 +77,7 @@ class Stream:
         primary_key: The field that names a record, or several that do so together; dotted paths.
         watermark: The field (a time, see `clock`) by which a later sync takes only what is new; `""`: it lists
             everything.
-        order: How the vendor sorts by the watermark. Newest first: the listing ends at what is known.
+        order: How the vendor sorts by the watermark, if it does. Newest first: the listing ends at what is known.
         clock: How the vendor writes the watermark: ISO 8601, or seconds or milliseconds of the epoch.
         since: What to merge into the body (of a GET: the query) to get only records from a time on, which is given as
             the vendor writes it; None if it cannot be asked.
@@ -89,8 +89,8 @@ class Stream:
         on_request: Whether it is listed only where it is asked for by name, since it takes many requests.
         etag: Whether the vendor tells by an ETag that a listing of one page is what it was; only without a watermark.
         empty: Whether a refusal means that there is nothing.
-        content: The field with the address of a file that belongs to a record and is downloaded with it, at once since
-            such links expire; `""`: there is none.
+        content: Where a file is that belongs to a record and is downloaded with it (see `flows.files`): the field with
+            its address, or a path with `{field}`s; `""`: there is none.
         stable: Takes from a record what changes with each answer (signed links), so that the rest can be compared.
         cut: Says why an answer ends the listing before its end, or None.
         controls: What it is evidence for.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from flows.errors import CursorExpired, ListingCut
 from flows.fetch import fetch_page
+from flows.files import with_files
 from flows.listing import Page, advance, fingerprint, floor_of, page_request
 from flows.outcome import Chunk
 from flows.sources import Task
@@ -115,6 +116,7 @@ def walk(
                 raise
             old = False
             continue
+        records = with_files(client, evidence, task, page, sleep) if page.files else page.records
         met = _met_before(collection, listing)
         step = advance(stream, listing, page, floor, met.seen, met.empty)
         after = replace(step.listing, candidate=_mark(task, listing, page, old) or step.listing.candidate)
@@ -122,7 +124,7 @@ def walk(
             after = replace(after, records=cursor.expected)
         new, cursor = evidence.commit_page(
             collection,
-            [body(key, record) for key, record in page.records],
+            [body(key, record) for key, record in records],
             provenance,
             before=listing,
             after=Listing(evidence.now(), listing.full) if step.broken else after,

@@ -1,8 +1,9 @@
-"""Notion: users, pages, data sources, and the rows of a data source.
+"""Notion: users, pages, data sources, the rows of a data source, and on request the blocks of every page.
 
 Source: developers.notion.com/reference (version 2025-09-03): `post-search`, `query-a-data-source`, `get-users`. Three
 facts shape this file. A search has no filter by time, only an order. A query returns at most 10,000 rows and then says
-`request_status: incomplete`. `last_edited_time` is rounded down to the minute.
+`request_status: incomplete`, so rows are listed in windows of `created_time`. `last_edited_time` is rounded down to the
+minute.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any, cast
 import httpx
 
 from flows.paginators import CursorPaginator
-from flows.stream import Parameter, Record, Source, Stream
+from flows.stream import Parameter, Parent, Record, Source, Stream
+from flows.windows import WindowPaginator
 
 _IN_BODY = CursorPaginator("body", "start_cursor", "next_cursor", "has_more", "page_size", 100)
 _IN_QUERY = CursorPaginator("query", "start_cursor", "next_cursor", "has_more", "page_size", 100)
@@ -60,6 +62,15 @@ def _edited_since(moment: str) -> Mapping[str, Any]:
     return {"filter": {"timestamp": "last_edited_time", "last_edited_time": {"on_or_after": moment}}}
 
 
+def _created_since(moment: str) -> Mapping[str, Any]:
+    return {"timestamp": "created_time", "created_time": {"on_or_after": moment}}
+
+
+def _holds_blocks(block: Record) -> bool:
+    """A page or database within a page is listed as itself."""
+    return block.get("has_children") is True and block.get("type") not in ("child_page", "child_database")
+
+
 def _search(name: str, kind: str, controls: tuple[str, ...]) -> Stream:
     return Stream(
         name=name,
@@ -102,16 +113,27 @@ NOTION = Source(
             name="rows",
             method="POST",
             path="/data_sources/{data_source}/query",
-            paginator=_IN_BODY,
-            body={"sorts": [{"timestamp": "last_edited_time", "direction": "ascending"}]},
+            # By creation, which no edit changes: an edit would move a row from one window to another.
+            paginator=WindowPaginator(_IN_BODY, "created_time", _created_since),
+            body={"sorts": [{"timestamp": "created_time", "direction": "ascending"}]},
             watermark="last_edited_time",
-            order="oldest first",
             since=_edited_since,
             overlap=_MINUTE,
             parameters=(_DATA_SOURCE,),
             stable=_stable,
             cut=_cut,
             controls=("SOC 2 CC2.1", "ISO 27001 A.5.9"),
+        ),
+        Stream(
+            name="blocks",
+            method="GET",
+            path="/blocks/{container}/children",
+            paginator=_IN_QUERY,
+            overlap=_MINUTE,
+            parent=Parent("pages", changed=lambda page: page.get("last_edited_time"), nested=_holds_blocks),
+            on_request=True,
+            stable=_stable,
+            controls=("SOC 2 CC5.3", "ISO 27001 A.5.1"),
         ),
     ),
     cursor_expired=_cursor_expired,

@@ -62,7 +62,6 @@ OPENAI = Source(
             primary_key="start_time",
             watermark="start_time",
             clock="seconds",
-            order="oldest first",
             since=lambda second: {"start_time": second},
             overlap=_TWO_DAYS,
             exhaustive=False,

@@ -64,6 +64,7 @@ VANTA = Source(
             "document_uploads",
             "SOC 2 CC2.1",
             path="/v1/documents/{documents}/uploads",
+            content="/v1/document-uploads/{id}/download",
             parent=Parent("documents"),
         ),
         listed("people", "SOC 2 CC1.4", "ISO 27001 A.6.1"),

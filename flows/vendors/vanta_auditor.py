@@ -23,9 +23,7 @@ def _since(moment: str) -> Mapping[str, Any]:
 
 def _changed(name: str, watermark: str, *controls: str, **more: Any) -> Stream:
     # Which of a record's dates Vanta compares is not documented: a day's overlap, and no order is relied on.
-    return listed(
-        name, *controls, watermark=watermark, order="oldest first", since=_since, overlap=_DAY, exhaustive=False, **more
-    )
+    return listed(name, *controls, watermark=watermark, since=_since, overlap=_DAY, exhaustive=False, **more)
 
 
 def _evidence_moved(evidence: Record) -> str | None:

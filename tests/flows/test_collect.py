@@ -6,6 +6,7 @@ import pytest
 
 from flows.progress import Listener
 from limiter.testing import FakeClock
+from simulator import World
 from state import open_store
 from state.records import Counts
 
@@ -259,3 +260,41 @@ class TestWhereItCameFrom:
         assert b"user-" in stored
         assert TOKEN.encode() not in stored
         assert b"secret_of_another" not in stored
+
+
+class TestMoreRowsThanAQueryGives:
+    """Notion ends a query at 10,000 rows and says so; here at 25, of 105."""
+
+    @pytest.fixture
+    def world(self):
+        return World(seed=3, users=1, pages=1, data_sources=1, rows=105)
+
+    @pytest.fixture
+    def rows(self, world, start_vendor, collector_of):
+        vendor = start_vendor(world=world, row_cap=25)
+        [source] = world.ids("data_source")
+        collector = collector_of(base_url=vendor.base_url)
+        return collector, lambda **wanted: collector.sync("rows", params={"data_source": source}, **wanted)
+
+    def test_are_listed_in_windows(self, rows, world):
+        collector, sync = rows
+        came = sync(pages=1)
+        assert came.complete
+        assert sorted(collector.current("rows")) == sorted(world.ids("row"))
+
+    def test_also_where_only_what_is_new_is_wanted(self, rows, world, clock):
+        _, sync = rows
+        sync()
+        clock.now += 3600
+        edited = world.ids("row")[10:70]
+        for each in edited:
+            world.edit(each, clock())
+        assert sync().counts.changed == 60
+
+    def test_and_a_full_listing_buries_what_is_gone(self, rows, world):
+        collector, sync = rows
+        sync()
+        gone = world.ids("row")[50]
+        world.remove(gone)
+        assert sync(full=True).counts.deleted == 1
+        assert collector.current("rows")[gone] is None

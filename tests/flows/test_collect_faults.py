@@ -9,9 +9,9 @@ from sqlalchemy import event
 
 from flows.stopping import Stop, Stopped
 from limiter.testing import ScriptedVendor
-from simulator import World
 from state import open_store
 
+NOW = "2027-01-01T00:00:00.000Z"
 USERS = [{"object": "user", "id": f"user-{n}"} for n in range(6)]
 
 
@@ -176,32 +176,39 @@ class TestCircles:
 
 
 class TestTheRowCap:
+    """More rows of one and the same moment than a query gives: no window of time can pass them."""
+
     @pytest.fixture
-    def capped(self, start_vendor, collector_of):
-        world = World(seed=1, users=0, pages=0, data_sources=1, rows=250)
-        collector = collector_of(start_vendor(world=world, row_cap=200).base_url)
-        return collector, world, {"data_source": world.ids("data_source")[0]}
+    def capped(self, collector_of):
+        rows = [{"id": f"r{n}", "created_time": NOW, "last_edited_time": NOW} for n in range(5)]
+        cap = {"request_status": {"type": "incomplete", "incomplete_reason": "query_result_limit_reached"}}
+        more = [cap]
+
+        def answer(request):
+            body = {"results": rows[: 3 if more else 5], "has_more": False, "next_cursor": None}
+            return httpx.Response(200, json={**body, **(more[0] if more else {})})
+
+        return collector_of(transport=httpx.MockTransport(answer)), more, {"data_source": "0" * 32}
 
     def test_is_said_and_what_came_is_kept(self, capped):
         collector, _, params = capped
         came = collector.sync("rows", params=params)
         assert not came.complete
-        assert "only 200 records of rows and not all" in came.problem.message
+        assert "records of rows and not all" in came.problem.message
         assert "query_result_limit_reached" in came.problem.message
-        assert (came.counts.records, came.counts.pages, came.listed) == (200, 2, 200)
-        assert len(collector.versions("rows")) == 200
+        assert (came.counts.new, came.counts.pages) == (3, 2), "once more, from that moment on"
+        assert len(collector.versions("rows")) == 3
 
     def test_the_next_run_begins_anew_and_no_watermark_moves(self, capped):
-        collector, world, params = capped
+        collector, more, params = capped
         collector.sync("rows", params=params)
         cursor = collector.cursor("rows", params=params)
         assert (cursor.watermark, cursor.completed_at) == (None, 0.0)
         assert (cursor.listing.page_cursor, cursor.listing.pages, cursor.listing.candidate) == (None, 0, None)
-        for row in world.ids("row")[:100]:
-            world.remove(row)
+        more.clear()
         came = collector.sync("rows", params=params)
         assert came.complete
-        assert came.counts.records == 150
+        assert (came.counts.records, came.counts.new) == (5, 2)
 
 
 class TestAnExpiredCursor:

@@ -1,0 +1,269 @@
+"""Each source against its simulated vendor: everything, nothing twice, what changed, what is gone."""
+
+import base64
+import hashlib
+import json
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from flows import client_credentials
+from flows.credentials import credential_for
+from flows.sources import SOURCES, plan
+from limiter.testing import FakeClock, ScriptedVendor
+from simulator import World
+from simulator.vendors import make_world
+
+PARAMS = {"github": {"org": "example-org"}}
+
+
+@pytest.fixture
+def vendor_of(start_vendor, collector_of, monkeypatch):
+    """A vendor with data of its own, and a collector of it."""
+    monkeypatch.setattr(client_credentials, "_tokens", {})
+
+    def make(api, **options):
+        world = make_world(api, 5)
+        vendor = start_vendor(world=world, api=api, **options)
+        for name, value in vendor.environment.items():
+            monkeypatch.setenv(name, value)
+        collector = collector_of(base_url=vendor.base_url, source=SOURCES[api], credential=credential_for(api))
+        return vendor, world, collector
+
+    return make
+
+
+def everything(collector, params=None, **wanted):
+    """A sync of all streams that need no more than these parameters; gives what came of each."""
+    collector.clock.now += 60
+    collector.run += 1
+    since, came = collector.store.evidence.now(), {}
+    names = [stream.name for stream in collector.source.streams]
+    for task in plan(collector.source, names, "default", params):
+        while (chunk := collector.chunk(task.stream.name, since=since, pages=500, params=params, **wanted)).more:
+            pass
+        came[task.stream.name] = chunk
+    return came
+
+
+def problems(came):
+    return {name: chunk.problem and chunk.problem.message for name, chunk in came.items() if not chunk.complete}
+
+
+@pytest.mark.parametrize("api", ["vanta_auditor", "fieldguide", "github", "slack", "airtable", "openai"])
+def test_everything_once(vendor_of, api):
+    _, _, collector = vendor_of(api)
+    first = everything(collector, PARAMS.get(api))
+    assert problems(first) == {}
+    assert {name for name, chunk in first.items() if not chunk.counts.records} == set()
+    versions = len(collector.versions(None))
+    second = everything(collector, PARAMS.get(api))
+    assert problems(second) == {}
+    assert {name: chunk.counts.new + chunk.counts.changed + chunk.counts.deleted for name, chunk in second.items()} == (
+        dict.fromkeys(second, 0)
+    )
+    assert len(collector.versions(None)) == versions
+
+
+@pytest.mark.parametrize(
+    ("api", "kind", "stream"),
+    [
+        ("fieldguide", "requests", "requests"),
+        ("fieldguide", "request_files", "request_files"),
+        ("github", "members", "members"),
+        ("github", "outside_collaborators", "outside_collaborators"),
+        ("airtable", "records", "records"),
+        ("airtable", "bases", "bases"),
+        ("openai", "users", "users"),
+        ("openai", "admin_api_keys", "admin_api_keys"),
+    ],
+)
+def test_what_is_gone_is_buried_and_nothing_else(vendor_of, api, kind, stream, clock):
+    _, world, collector = vendor_of(api)
+    everything(collector, PARAMS.get(api))
+    gone = world.ids(kind)[0]
+    before = {key for key, body in collector.current(stream).items() if body is not None}
+    world.remove(gone, clock())
+    assert problems(everything(collector, PARAMS.get(api))) == {}
+    there = {key for key, body in collector.current(stream).items() if body is not None}
+    assert before - there == {gone}
+
+
+def test_the_children_of_a_base_that_is_gone_are_gone_with_it(vendor_of, clock):
+    _, world, collector = vendor_of("airtable")
+    everything(collector)
+    base = world.ids("bases")[0]
+    world.remove(base, clock())
+    assert problems(everything(collector)) == {}
+    left = {json.loads(v.collection.partition)["bases"]: v.deleted for v in collector.versions("records")}
+    assert left.pop(base) is True
+    assert not any(left.values())
+
+
+def test_what_github_knows_by_its_etag_costs_nothing_of_the_quota(vendor_of):
+    vendor, _, collector = vendor_of("github")
+    first = everything(collector, PARAMS["github"])
+    before = vendor.stats()
+    second = everything(collector, PARAMS["github"])
+    after = vendor.stats()
+    free = after["vendor"]["unchanged"] - before["vendor"]["unchanged"]
+    assert free > 10
+    assert second["branch_protection"].counts.unchanged == first["branch_protection"].counts.records
+    everything(collector, PARAMS["github"], full=True)
+    assert vendor.stats()["vendor"] == after["vendor"], "a full sync asks for everything"
+
+
+class TestSlacksRefusals:
+    @pytest.fixture
+    def slack(self, collector_of):
+        def make(*answers):
+            script = [httpx.Response(200, json=answer) for answer in answers]
+            vendor = ScriptedVendor(script, FakeClock())
+            return collector_of(transport=vendor.transport, source=SOURCES["slack"]), vendor
+
+        return make
+
+    def test_come_with_200_and_are_no_empty_listing(self, slack):
+        collector, vendor = slack({"ok": False, "error": "missing_scope", "needed": "users:read", "provided": "chat"})
+        came = collector.sync("users")
+        assert not came.complete
+        assert "Slack refused to list users (200: missing_scope, it needs users:read)" in came.problem.message
+        assert len(vendor.requests) == 1
+
+    def test_that_pass_are_asked_again(self, slack):
+        good = {"ok": True, "members": [{"id": "U1"}], "response_metadata": {"next_cursor": ""}}
+        collector, _ = slack({"ok": False, "error": "internal_error"}, good)
+        assert collector.sync("users").counts.new == 1
+
+    def test_of_a_cursor_begin_anew(self, slack):
+        first = {"ok": True, "members": [{"id": "U1"}], "response_metadata": {"next_cursor": "c"}}
+        last = {"ok": True, "members": [{"id": "U1"}], "response_metadata": {"next_cursor": ""}}
+        collector, _ = slack(first, {"ok": False, "error": "invalid_cursor"}, last)
+        assert "no longer accepts the page cursor" in collector.sync("users").problem.message
+        assert collector.sync("users").complete
+
+
+def test_airtables_iterator_that_expired_begins_the_listing_anew(collector_of):
+    def answer(request):
+        if request.url.path.endswith("/meta/bases"):
+            return httpx.Response(200, json={"bases": [{"id": "app1"}]})
+        if request.url.path.endswith("/tables"):
+            return httpx.Response(200, json={"tables": [{"id": "tbl1"}]})
+        asked.append(request.url.params.get("offset"))
+        if len(asked) == 2:
+            return httpx.Response(422, json={"error": {"type": "LIST_RECORDS_ITERATOR_NOT_AVAILABLE"}})
+        more = {"offset": "itr/2"} if asked[-1] is None else {}
+        return httpx.Response(200, json={"records": [{"id": f"rec{len(more)}"}], **more})
+
+    asked = []
+    collector = collector_of(transport=httpx.MockTransport(answer), source=SOURCES["airtable"])
+    came = everything(collector)
+    assert "no longer accepts the page cursor of records of tbl1" in problems(came)["records"]
+    assert problems(everything(collector)) == {}
+    assert sorted(collector.current("records")) == ["rec0", "rec1"]
+
+
+class TestFiles:
+    def contents(self, collector, stream):
+        return {key: body["_content"] for key, body in collector.current(stream).items() if body}
+
+    @pytest.mark.parametrize(
+        ("api", "stream"),
+        [("vanta_auditor", "evidence_urls"), ("fieldguide", "request_files"), ("vanta", "document_uploads")],
+    )
+    def test_come_with_their_records_and_once(self, vendor_of, api, stream):
+        vendor, _, collector = vendor_of(api)
+        assert problems(everything(collector)) == {}
+        contents = self.contents(collector, stream)
+        assert contents
+        for content in contents.values():
+            data = base64.b64decode(content["base64"])
+            assert (content["sha256"], content["size"]) == (hashlib.sha256(data).hexdigest(), len(data))
+            assert data
+        downloads = self.downloads(vendor)
+        everything(collector)
+        assert self.downloads(vendor) == downloads, "what has not changed is not downloaded again"
+        assert not any("X-Amz" in version.text for version in collector.versions(stream))
+
+    def downloads(self, vendor):
+        counted = vendor.stats()["by_path"].items()
+        return sum(n for path, n in counted if "download" in path or "storage" in path or "/content" in path)
+
+    @pytest.fixture
+    def files_at(self, collector_of):
+        """One record with a file at an address; gives what came of a sync and what was asked."""
+
+        def run(address, answer=b"content"):
+            def vendor(request):
+                asked.append(request)
+                if request.url.path == "/v1/companies":
+                    return httpx.Response(200, json={"data": [{"uuid": "c", "url": address}]})
+                return httpx.Response(answer) if isinstance(answer, int) else httpx.Response(200, content=answer)
+
+            asked = []
+            source = SOURCES["fieldguide"]
+            companies = replace(source.stream("companies"), content="url")
+            collector = collector_of(
+                base_url="https://api.fieldguide.test",
+                transport=httpx.MockTransport(vendor),
+                source=replace(source, streams=(companies,)),
+            )
+            return collector.sync("companies"), asked, collector
+
+        return run
+
+    def test_of_another_host_get_no_token(self, files_at):
+        came, asked, collector = files_at("https://files.test/a?X-Amz-Signature=s")
+        assert came.complete
+        assert "Authorization" in asked[0].headers
+        assert "Authorization" not in asked[1].headers
+        assert self.contents(collector, "companies")["c"]["size"] == 7
+
+    def test_too_large_to_keep_leave_their_hash(self, files_at, monkeypatch):
+        monkeypatch.setattr("flows.files.KEPT", 6)
+        _, _, collector = files_at("https://files.test/a")
+        content = self.contents(collector, "companies")["c"]
+        assert content == {"sha256": hashlib.sha256(b"content").hexdigest(), "size": 7, "media_type": ""}
+
+    @pytest.mark.parametrize("address", ["http://files.test/a", "ftp://files.test/a", "http://169.254.169.254/latest"])
+    def test_that_are_not_https_are_not_asked_for(self, files_at, address):
+        came, asked, _ = files_at(address)
+        assert "not https; nothing was sent there" in came.problem.message
+        assert len(asked) == 1
+
+    def test_that_cannot_be_had_are_said_and_nothing_is_stored_without_them(self, files_at):
+        came, _, collector = files_at("https://files.test/a", 403)
+        assert "a file of companies that cannot be had (403)" in came.problem.message
+        assert collector.versions("companies") == []
+
+    def test_none_is_none(self, files_at):
+        came, _, collector = files_at(None)
+        assert came.complete
+        assert self.contents(collector, "companies") == {"c": None}
+
+
+def test_the_blocks_of_every_page_down_to_the_last(start_vendor, collector_of, clock):
+    world = World(seed=3, users=1, pages=6, data_sources=0, blocks=12)
+    collector = collector_of(base_url=start_vendor(world=world).base_url)
+
+    def sync():
+        collector.clock.now += 120
+        collector.run += 1
+        since = collector.store.evidence.now()
+        for stream in ("pages", "blocks"):
+            while (chunk := collector.chunk(stream, since=since, pages=7)).more:
+                pass
+        return chunk
+
+    assert sync().complete
+    assert sorted(collector.current("blocks")) == sorted(world.ids("block"))
+    clock.now += 3600
+    page = world.ids("page")[0]
+    gone = {each.id for each in world.below(page)[:1]}
+    for each in gone:
+        gone |= {below.id for below in world.below(each)}
+        world.remove(each, clock())
+        break
+    assert sync().complete
+    assert {key for key, body in collector.current("blocks").items() if body is None} == gone
