@@ -105,20 +105,28 @@ def test_processes_use_one_quota_as_one_would_and_share_it_alike(database: str, 
 
 
 def test_a_cooldown_that_one_process_meets_is_kept_by_all_of_them(database: str, vendor: Simulator) -> None:
+    """By one that begins meanwhile, too, and whether or not the one that met it lives on."""
     know(database, LimiterState(rate=18.0, ceiling=RATE))
-    with working(database, vendor.base_url) as workers:
+    with working(database, vendor.base_url) as workers, ExitStack() as stack:
         wait_for(vendor, "accepted", 12)
-        vendor.set_policy("penalty:count=1,window=1,lockout=3")
+        vendor.set_policy("penalty:count=1,window=1,lockout=4")
         wait_for(vendor, "rejected", 1)
         vendor.set_policy("none")
-        before = vendor.stats()["accepted"]
-        wait_for(vendor, "accepted", before + 12)
-        done = [worker.end() for worker in workers]
+        with open_store(database) as store:
+            while not (met := [event for event in store.history(NOTION) if event.retry_after]):
+                time.sleep(0.001)
+        killed = workers.pop()
+        killed.kill()
+        fresh = Worker(database, vendor.base_url)
+        stack.callback(fresh.kill)
+        fresh.ready()
+        fresh.go()
+        wait_for(vendor, "accepted", vendor.stats()["accepted"] + 20)
+        done = [worker.end() for worker in [*workers, fresh]]
     with open_store(database) as store:
         met = [event for event in store.history(NOTION) if event.retry_after]
     sent = sorted(moment for each in done for moment in each["sent"])
     assert all(each["fine"] >= 2 for each in done)
-    assert met
     for event in met:
         assert event.cooldown_until > event.at + 2 * UNDER_WAY
         assert [moment for moment in sent if event.at + UNDER_WAY < moment < event.cooldown_until - 0.05] == []
