@@ -2,200 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from typing import Any
 
-import httpx
-
-from flows.client_credentials import ClientCredentialsAuth, Grant
+from flows.credential import Application, Credential, HookUrl
 from flows.errors import MissingCredential
-from limiter import ConfigurationError, api_config
+from flows.places import PLACES, Place
+from limiter import ConfigurationError
 
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the credential of an API is kept.
-
-    Attributes:
-        variable: In the environment.
-        block: The class in `flows.blocks`.
-        identity: The variable of the client id, where the secret has one.
-        scope: What a token is asked for, where there is a client id.
-        token_path: Where tokens are given, at the API's host.
-    """
-
-    variable: str
-    block: str
-    identity: str = ""
-    scope: str = ""
-    token_path: str = "/oauth/token"  # noqa: S105  # a path
-
-    @property
-    def variables(self) -> str:
-        """All that has to be set, for messages."""
-        return f"{self.identity} and {self.variable}" if self.identity else self.variable
-
-
-PLACES: Mapping[str, Place] = {
-    "notion": Place("NOTION_TOKEN", "NotionCredentials"),
-    "vanta": Place("VANTA_CLIENT_SECRET", "VantaCredentials", "VANTA_CLIENT_ID", "vanta-api.all:read"),
-    "vanta_auditor": Place(
-        "VANTA_AUDITOR_CLIENT_SECRET",
-        "VantaAuditorCredentials",
-        "VANTA_AUDITOR_CLIENT_ID",
-        "auditor-api.audit:read auditor-api.auditor:read",
-    ),
-    "fieldguide": Place("FIELDGUIDE_TOKEN", "FieldguideCredentials"),
-    "github": Place("GITHUB_TOKEN", "GitHubCredentials"),
-    "slack": Place("SLACK_TOKEN", "SlackCredentials"),
-    "slack_audit": Place("SLACK_AUDIT_TOKEN", "SlackAuditCredentials"),
-    "airtable": Place("AIRTABLE_TOKEN", "AirtableCredentials"),
-    "openai": Place("OPENAI_ADMIN_KEY", "OpenAICredentials"),
-    "zapier": Place("ZAPIER_HOOK_URL", "ZapierHook"),
-}
-"""By API. Any other API may have a bearer token in `<NAME>_TOKEN`, and no block."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """A bearer token.
-
-    Attributes:
-        token: The secret; not in the repr.
-        origin: The variable or block it came from, for messages.
-
-    Raises:
-        ConfigurationError: The token cannot be one; the message does not show it.
-    """
-
-    noun: ClassVar[str] = "token"
-
-    token: str = field(repr=False)
-    origin: str
-
-    def __post_init__(self) -> None:
-        if not self.token:
-            raise ConfigurationError(f"The {self.noun} from {self.origin} is empty. Nothing was sent; copy it again.")
-        # Checked here, since the HTTP library would quote the header in its error.
-        if not self.token.isascii() or not self.token.isprintable() or " " in self.token:
-            raise ConfigurationError(
-                f"The {self.noun} from {self.origin} holds a space, a line break or another character that no "
-                f"{self.noun} has. Nothing was sent; copy it again."
-            )
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What authorizes a request."""
-        return {"Authorization": f"Bearer {self.token}"}
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells credentials apart in the evidence without giving anything away: 16 digits of a SHA-256."""
-        return hashlib.sha256(f"prefect-aimd credential {self.token}".encode()).hexdigest()[:16]
-
-    def client_options(self, headers: Any = None) -> dict[str, Any]:
-        """What `limiter.make_client_for` needs to be told.
-
-        Args:
-            headers: Further headers of the client, in any form that httpx takes.
-        """
-        together = httpx.Headers(headers)
-        together.update(self.headers)
-        return {"headers": together}
-
-
-@dataclass(frozen=True, slots=True)
-class HookUrl(Credential):
-    """An address that is itself the secret: whoever knows it may post. Requests to `""` go there."""
-
-    noun: ClassVar[str] = "hook URL"
-
-    def __post_init__(self) -> None:
-        Credential.__post_init__(self)
-        try:
-            url = httpx.URL(self.token)
-        except httpx.InvalidURL:
-            url = httpx.URL()
-        if url.scheme not in ("http", "https") or not url.host:
-            raise ConfigurationError(
-                f"The hook URL from {self.origin} is no http or https address. Nothing was sent; copy it again."
-            )
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """None: the address authorizes."""
-        return {}
-
-    def client_options(self, headers: Any = None) -> dict[str, Any]:
-        """See `Credential.client_options`. The client itself knows the host, and not the rest of the address."""
-        url = httpx.URL(self.token)
-        shown = httpx.URL(scheme=url.scheme, host=url.host, port=url.port, path="/")
-        return {"headers": headers, "base_url": str(shown), "auth": _SecretAddress(url, shown)}
-
-
-class _SecretAddress(httpx.Auth):
-    """Sends to a secret address what is addressed to a harmless one, which is what errors and their requests show.
-
-    Only the log of httpx itself shows where a request went: leave it above INFO, where it is by default.
-    """
-
-    def __init__(self, url: httpx.URL, shown: httpx.URL) -> None:
-        self._url = url
-        self._shown = shown
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """See `httpx.Auth.auth_flow`."""
-        shown = request.url
-        if shown.copy_with(query=None) == self._shown:
-            request.url = self._url.copy_merge_params(shown.params)
-        try:
-            yield request
-        finally:
-            request.url = shown
-
-
-@dataclass(frozen=True, slots=True)
-class Application(Credential):
-    """A client id and secret, for which the API gives tokens that last an hour.
-
-    Attributes:
-        client_id: Names the application.
-        api: Name of the preset, whose address the tokens come from and are for.
-    """
-
-    noun: ClassVar[str] = "client secret"
-
-    client_id: str = ""
-    api: str = ""
-
-    def __post_init__(self) -> None:
-        Credential.__post_init__(self)
-        Credential(self.client_id, f"the client id of {self.origin}")
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """None that last."""
-        return {}
-
-    @property
-    def fingerprint(self) -> str:
-        """Of the client id: the application stays the same when its secret is changed."""
-        return hashlib.sha256(f"prefect-aimd credential {self.client_id}".encode()).hexdigest()[:16]
-
-    def client_options(self, headers: Any = None, base_url: str | None = None) -> dict[str, Any]:
-        """See `Credential.client_options`.
-
-        Args:
-            headers: Further headers of the client, in any form that httpx takes.
-            base_url: The API's address; by default the preset's.
-        """
-        place = PLACES[self.api]
-        grant = Grant(self.client_id, self.token, place.scope, place.token_path, self.origin)
-        address = base_url or api_config(self.api).base_url
-        return {"headers": headers, "auth": ClientCredentialsAuth(grant, address)}
+__all__ = [
+    "PLACES",
+    "Application",
+    "Credential",
+    "HookUrl",
+    "Place",
+    "client_options_for",
+    "credential_for",
+    "credential_of",
+]
 
 
 def credential_for(api: str, block: str | None = None, environment: Mapping[str, str] = os.environ) -> Credential:

@@ -10,15 +10,14 @@ can be right: none from after the listing began, none if a record has no time at
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote
 
 from flows.answer import Answer, PageRequest, at
 from flows.errors import BadPage
+from flows.record import address_of, kept_text, key_of
 from flows.stream import Clock, Record, Stream
 from state.records import Listing
 
@@ -103,12 +102,12 @@ def read_page(stream: Stream, answer: Answer) -> Page:
     beyond = getattr(stream.paginator, "beyond_cut", None) if cut else None
     cursor = beyond(answer) if beyond else None if cut else stream.paginator.next_cursor(answer)
     return Page(
-        records=tuple((_key(stream, record), stream.stable(record)) for record in records),
+        records=tuple((key_of(stream, record), stream.stable(record)) for record in records),
         times=tuple(_time(stream, record) for record in records) if stream.watermark else (),
-        next_cursor=None if cursor is None else _text(cursor, 4096, "its next cursor"),
+        next_cursor=None if cursor is None else kept_text(cursor, 4096, "its next cursor"),
         cut="" if cursor else cut or "",
         etag=answer.headers.get("etag", "") if stream.etag else "",
-        files=tuple(_address(stream.content, record) for record in records) if stream.content else (),
+        files=tuple(address_of(stream.content, record) for record in records) if stream.content else (),
     )
 
 
@@ -206,40 +205,6 @@ def _candidate(stream: Stream, listing: Listing, page: Page) -> str | None:
     if listing.candidate is not None:
         times.append(as_time(listing.candidate))
     return as_text(max(times)) if times else None
-
-
-def _key(stream: Stream, record: Any) -> str:
-    fields = (stream.primary_key,) if isinstance(stream.primary_key, str) else stream.primary_key
-    parts = []
-    for field in fields:
-        part = at(record, field) if isinstance(record, Mapping) else None
-        if not isinstance(part, str | int) or isinstance(part, bool) or part == "":
-            raise BadPage(f"a record has no {field!r}")
-        parts.append(_text(str(part), 1024, f"a record's {field!r}"))
-    key = "/".join(parts)
-    # Several fields may hold anything, such as the name of a browser.
-    return key if len(parts) == 1 or len(key) <= 255 else hashlib.sha256(key.encode()).hexdigest()
-
-
-def _text(text: str, longest: int, what: str) -> str:
-    """Text that a database keeps as it is: JSON can spell half a character and NUL, which not every database can."""
-    try:
-        long = len(text.encode()) > longest
-    except UnicodeEncodeError:
-        raise BadPage(f"{what} is no text: it holds half a character") from None
-    if "\0" in text:
-        raise BadPage(f"{what} is no text: it holds a NUL")
-    if long:
-        raise BadPage(f"{what} is longer than {longest:,} bytes")
-    return text
-
-
-def _address(template: str, record: Record) -> str:
-    """Where a record's file is: what a field says, or a path with `{field}`s; `""` for nowhere."""
-    if template.startswith("/"):
-        return re.sub(r"\{([\w.]+)\}", lambda place: quote(str(at(record, place[1])), safe=""), template)
-    address = at(record, template)
-    return address if isinstance(address, str) else ""
 
 
 def _time(stream: Stream, record: Mapping[str, Any]) -> datetime | None:
