@@ -193,7 +193,7 @@ def _all_streams(
     except WaitTooLong as error:
         held = Chunk(problem=Problem(str(error), error.until))
         return SyncReport(source.name, tenant, {each.stream.name: held for each in tasks})
-    artifact = ProgressArtifact(f"sync-{source.name}", f"{source.title}, {tenant}")
+    artifact = ProgressArtifact(f"sync-{source.name}".replace("_", "-"), f"{source.title}, {tenant}")
     running: dict[PrefectFuture[Any], Task] = {}
     ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
 
