@@ -27,6 +27,8 @@ class ApiRateConfig:
         documented_limit_desc: What the vendor documents, for people.
         documented_rate: The same as a rate, requests per second, where it can be said; 0.0 where not. Shown, not used.
         burst: Requests that may go at once after a pause.
+        max_concurrency: Requests in flight at a time, in one process; 0 for as many as the vendor takes. A cap below it
+            is learned.
         max_cooldown: Longest wait a vendor may ask for, seconds; what is longer counts as malformed.
         headers: Sent with every request; never credentials.
         dialect: Whose rules read the replies; by default `name`.
@@ -49,6 +51,7 @@ class ApiRateConfig:
     documented_limit_desc: str = ""
     documented_rate: float = 0.0
     burst: int = 1
+    max_concurrency: int = 0
     max_cooldown: float = 86_400.0
     headers: Mapping[str, str] = field(default_factory=dict)
     dialect: str = ""
@@ -81,6 +84,9 @@ class ApiRateConfig:
             raise refuse(f"documented_rate must be a finite number of at least 0, not {self.documented_rate!r}")
         if isinstance(self.burst, bool) or not isinstance(self.burst, int) or self.burst < 1:
             raise refuse(f"burst must be a whole number of at least 1, not {self.burst!r}")
+        most = self.max_concurrency
+        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+            raise refuse(f"max_concurrency must be a whole number of at least 0, not {most!r}")
         if self.min_rate > self.max_rate:
             raise refuse(f"min_rate {self.min_rate:g} is above max_rate {self.max_rate:g}")
         if not self.min_rate <= self.initial_rate <= self.max_rate:

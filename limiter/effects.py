@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 
+from limiter.gate import Gate
 from state.records import Bucket, Decision, LimiterState
 
 T = TypeVar("T")
@@ -36,6 +37,14 @@ class Sleep:
 
 
 @dataclass(frozen=True, slots=True)
+class Enter:
+    """Wait for a place in flight, so many seconds at most; gives the `Place`, or None if none came free."""
+
+    gate: Gate
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
 class Send:
     """Send the request; gives the response, with its body unread."""
 
@@ -56,4 +65,4 @@ class Close:
     response: httpx.Response
 
 
-Effect = Transact[Any] | Read | Sleep | Send | Peek | Close
+Effect = Transact[Any] | Read | Sleep | Enter | Send | Peek | Close

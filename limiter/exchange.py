@@ -16,8 +16,9 @@ import httpx
 from limiter import replies
 from limiter.aimd import Ticket
 from limiter.bounds import Bounds, Faults, fault_delay, is_replayable, is_safe, may_try_again
-from limiter.effects import Close, Effect, Peek, Read, Send, Sleep, Transact
+from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
 from limiter.errors import Terminal, Throttled, WaitTooLong
+from limiter.gate import Place
 from limiter.limiter import Granted, Limiter, TooLong
 from limiter.replies import Kind, Reply
 
@@ -57,15 +58,25 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
     refused: Refused | None = None
     faults = Faults()
     while True:
-        ticket, waited = yield from _admission(limiter, request, bounds, waited, refused)
-        sent_at = bounds.monotonic()
-        limiter.tally.add(requests=1)
+        place, waited = yield from _entrance(limiter, request, bounds, waited, refused)
         try:
-            response: httpx.Response = yield Send(request)
-        except httpx.TransportError as error:
+            ticket, waited = yield from _admission(limiter, request, bounds, waited, refused)
+            sent_at = bounds.monotonic()
+            limiter.tally.add(requests=1)
+            in_flight = place.send()
+            failure: httpx.TransportError | None = None
+            try:
+                response: httpx.Response = place.until_closed((yield Send(request)))
+            except httpx.TransportError as error:
+                failure = error
+        except BaseException:
+            place.leave()
+            raise
+        if failure is not None:
+            place.leave()
             pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
-            if pause is None or not _is_transient(error):
-                raise
+            if pause is None or not _is_transient(failure):
+                raise failure
             yield Sleep(pause)
             waited += pause
             continue
@@ -81,8 +92,8 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             yield Sleep(pause)
             waited += pause
             continue
-        learned = yield Transact(limiter.bucket, limiter.settling(ticket, response.status_code, reply))
-        limiter.report(learned, reply.reason)
+        learned = yield Transact(limiter.bucket, limiter.settling(ticket, response.status_code, reply, in_flight))
+        limiter.report(learned, reply, bounds.monotonic(), in_flight)
         if reply.kind is Kind.FINE:
             return response
         if reply.kind is Kind.TERMINAL:
@@ -96,6 +107,18 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         refused = Refused(reply, _kept(request, response, body))
         if not again:
             raise (yield from _throttled(limiter, request, refused, refusals))
+
+
+def _entrance(
+    limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None
+) -> Generator[Effect, Any, tuple[Place, float]]:
+    """Wait for a place in flight; gives it and the seconds waited in all."""
+    place: Place | None = yield Enter(limiter.gate, bounds.patience(waited))
+    if place is None:
+        _, now = yield Read(limiter.bucket)
+        raise _too_long(limiter, request, refused, bounds, now)
+    limiter.tally.add(waited=place.waited)
+    return place, waited + place.waited
 
 
 def _admission(

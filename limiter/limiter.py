@@ -8,6 +8,7 @@ from typing import Any
 
 from limiter import account, aimd
 from limiter.config import ApiRateConfig
+from limiter.gate import gate_of
 from limiter.hooks import Hook, log_event, tell
 from limiter.replies import Kind, Reply
 from limiter.tally import Tally
@@ -52,6 +53,7 @@ class Limiter:
         hooks: Hear of every change, after it is kept; see `limiter.hooks`.
 
     Attributes:
+        gate: The places in flight, which every limiter of this process and bucket shares.
         tally: What the clients of this object have done; the rest is shared with everybody, this is not.
     """
 
@@ -68,6 +70,7 @@ class Limiter:
         self.bucket = bucket
         self.store = store
         self.tenant = bucket.quota_key if tenant is None else tenant
+        self.gate = gate_of(store, bucket, config.max_concurrency)
         self._hooks = (log_event, *hooks)
         self.tally = Tally()
 
@@ -138,13 +141,14 @@ class Limiter:
             return None
         return replace(ticket, at=now)
 
-    def settling(self, ticket: aimd.Ticket, status: int, reply: Reply) -> Decide:
+    def settling(self, ticket: aimd.Ticket, status: int, reply: Reply, in_flight: int = 0) -> Decide:
         """The decision to learn from a reply.
 
         Args:
             ticket: Of the request; `at` is when it was sent.
             status: The HTTP status.
             reply: What it means.
+            in_flight: It went as the n-th in flight; 0 if nobody counts them.
 
         Returns:
             For `Store.transact`; its result is the `HistoryEvent`, or None.
@@ -156,26 +160,34 @@ class Limiter:
                 refused = account.terminal(before, now, status=status, retry_after=reply.retry_after)
                 return account.recorded(replace(before, updated_at=now), refused)
             if reply.kind is Kind.THROTTLED:
-                after = aimd.throttled(before, self.config, now, ticket, reply.retry_after)
+                spared = self.gate.explains(in_flight)
+                after = aimd.throttled(before, self.config, now, ticket, reply.retry_after, spared=spared)
             elif reply.kind is Kind.OVERLOADED:
                 after = aimd.held(before, self.config, now, reply.retry_after or 0.0)
             else:
-                after = aimd.succeeded(before, self.config, now, ticket)
+                paced = ticket.paced and not self.gate.is_full(in_flight)
+                after = aimd.succeeded(before, self.config, now, replace(ticket, paced=paced))
             status_shown = None if reply.kind is Kind.FINE else status
             happened = account.event(before, after, now, status=status_shown, retry_after=reply.retry_after)
             return account.recorded(after, happened)
 
         return decide
 
-    def report(self, happened: HistoryEvent | None, reason: str = "") -> None:
-        """Tell the hooks of a change; the first of them logs it.
+    def report(self, happened: HistoryEvent | None, reply: Reply, now: float, in_flight: int) -> None:
+        """Tell the gate of a reply that has been learned from, and the hooks of a change; the first of them logs it.
 
         Args:
             happened: What `settling` gave; None if nothing that has a name.
-            reason: The vendor's own word for it.
+            reply: Why.
+            now: Seconds of a clock that is never set.
+            in_flight: As given to `settling`.
         """
+        if reply.kind is Kind.FINE:
+            self.gate.succeeded(now, in_flight)
+        elif happened is not None and happened.kind == "backoff":
+            self.gate.refused(now, in_flight)
         if happened is not None:
-            tell(self._hooks, self.bucket, self.tenant, happened, reason)
+            tell(self._hooks, self.bucket, self.tenant, happened, reply.reason)
 
     def _state(self, found: LimiterState | None, now: float) -> LimiterState:
         return aimd.fresh(self.config, now) if found is None else aimd.at_time(found, self.config, now)

@@ -69,6 +69,7 @@ API_RATE_CONFIGS: dict[str, ApiRateConfig] = {
             increase_step=0.1,
             documented_limit_desc="5,000 an hour; 900 points a minute; 100 in flight",
             documented_rate=15.0,
+            max_concurrency=100,
             headers={"Accept": "application/vnd.github+json", "X-GitHub-Api-Version": "2022-11-28"},
         ),
         ApiRateConfig(

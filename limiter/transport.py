@@ -17,7 +17,7 @@ import anyio.to_thread
 import httpx
 
 from limiter.bounds import Bounds
-from limiter.effects import Close, Effect, Peek, Read, Send, Sleep, Transact
+from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
 from limiter.exchange import exchange
 from limiter.limiter import Limiter
 from limiter.peek import apeek, peek
@@ -85,6 +85,7 @@ class AimdTransport(httpx.BaseTransport):
                 if isinstance(effect, Send):
                     response = result
         except BaseException:  # Ctrl-C, too: nobody else knows of the response, and its connection would stay taken
+            steps.close()
             if response is not None:
                 response.close()
             raise
@@ -97,6 +98,8 @@ class AimdTransport(httpx.BaseTransport):
                 return self.limiter.store.read(bucket)
             case Sleep(seconds):
                 return self._sleep(seconds)
+            case Enter(gate, patience):
+                return gate.enter(patience)
             case Send(request):
                 return self.inner.handle_request(request)
             case Peek(response):
@@ -160,6 +163,7 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
                 if isinstance(effect, Send):
                     response = result
         except BaseException:  # a cancelled task, too
+            steps.close()
             if response is not None:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
@@ -176,6 +180,8 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
                 return store.read(bucket) if store.in_process else await anyio.to_thread.run_sync(store.read, bucket)
             case Sleep(seconds):
                 return await self._sleep(seconds)
+            case Enter(gate, patience):
+                return await gate.aenter(patience)
             case Send(request):
                 return await self.inner.handle_async_request(request)
             case Peek(response):
