@@ -3,20 +3,24 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from benchmarks import cost, learning, sharing, store_cost
+from benchmarks import cost, ladder, learning, random_limits, sharing, store_cost
 
 SEEDS = (1, 2, 3)
+DRAW = 20261125
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed, fewer rounds; for a first look")
-    parser.add_argument("--only", choices=["learning", "cost", "sharing"], help="one part of it")
+    parser.add_argument("--only", choices=["learning", "random", "ladder", "cost", "sharing"], help="one part of it")
     parser.add_argument("--seeds", type=_seeds, metavar="N,N,...", help="for the latencies (default: 1,2,3)")
+    parser.add_argument("--draw", type=int, default=DRAW, metavar="N", help="seed of the limits drawn at random")
     arguments = parser.parse_args(argv)
     seeds = arguments.seeds or (SEEDS[:1] if arguments.quick else SEEDS)
     reports: dict[str, Callable[[], str]] = {
         "learning": lambda: learning.report(seeds),
+        "random": lambda: random_limits.report(arguments.draw, 12 if arguments.quick else 150),
+        "ladder": lambda: ladder.report(arguments.draw, 8 if arguments.quick else 60),
         "cost": lambda: cost.report(rounds=3, requests=500) if arguments.quick else cost.report(),
         "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if arguments.quick else 3.0)}",
     }

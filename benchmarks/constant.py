@@ -32,9 +32,9 @@ class Constant:
     def succeeded(self, _now: float, _ticket: Ticket, /) -> None:
         """Learn nothing."""
 
-    def throttled(self, now: float, _ticket: Ticket, retry_after: float, /) -> None:
+    def throttled(self, now: float, _ticket: Ticket, retry_after: float | None, /) -> None:
         """Hold everyone."""
-        self._next_slot = max(self._next_slot, now + retry_after)
+        self._next_slot = max(self._next_slot, now + (retry_after or 1.0))
         self._generation += 1
 
 

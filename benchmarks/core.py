@@ -13,12 +13,13 @@ CONFIG = ApiRateConfig(
 class Core:
     """`limiter.aimd` with its state in a variable instead of a store."""
 
-    def __init__(self) -> None:
-        self.state = aimd.fresh(CONFIG, 0.0)
+    def __init__(self, config: ApiRateConfig = CONFIG) -> None:
+        self.config = config
+        self.state = aimd.fresh(config, 0.0)
 
     def reserve(self, now: float, /, *, waited: bool) -> Ticket:
         """See `Algorithm`."""
-        self.state, ticket = aimd.reserve(aimd.at_time(self.state, CONFIG, now), CONFIG, now, waited=waited)
+        self.state, ticket = aimd.reserve(aimd.at_time(self.state, self.config, now), self.config, now, waited=waited)
         return ticket
 
     def is_void(self, ticket: Ticket, /) -> bool:
@@ -27,8 +28,8 @@ class Core:
 
     def succeeded(self, now: float, ticket: Ticket, /) -> None:
         """See `Algorithm`."""
-        self.state = aimd.succeeded(aimd.at_time(self.state, CONFIG, now), CONFIG, now, ticket)
+        self.state = aimd.succeeded(aimd.at_time(self.state, self.config, now), self.config, now, ticket)
 
-    def throttled(self, now: float, ticket: Ticket, retry_after: float, /) -> None:
+    def throttled(self, now: float, ticket: Ticket, retry_after: float | None, /) -> None:
         """See `Algorithm`."""
-        self.state = aimd.throttled(aimd.at_time(self.state, CONFIG, now), CONFIG, now, ticket, retry_after)
+        self.state = aimd.throttled(aimd.at_time(self.state, self.config, now), self.config, now, ticket, retry_after)

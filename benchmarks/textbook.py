@@ -28,10 +28,11 @@ class Textbook:
         """Take a step up, of the size that the core may take at most."""
         self._rate = min(CONFIG.max_rate, self._rate + CONFIG.increase_step)
 
-    def throttled(self, now: float, ticket: Ticket, retry_after: float, /) -> None:
+    def throttled(self, now: float, ticket: Ticket, retry_after: float | None, /) -> None:
         """Hold everyone; halve the rate unless this request was sent before the last cut."""
-        if now + retry_after > self._held_until:
-            self._held_until = self._next_slot = now + retry_after
+        until = now + (retry_after or 1.0)
+        if until > self._held_until:
+            self._held_until = self._next_slot = until
             self._generation += 1
         if ticket.at >= self._cut_at:
             self._rate = max(CONFIG.min_rate, self._rate * FACTOR)

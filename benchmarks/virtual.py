@@ -7,7 +7,7 @@ and sets the clock to the earliest; nothing ever sleeps.
 import heapq
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -31,8 +31,8 @@ class Algorithm(Protocol):
     def succeeded(self, now: float, ticket: Ticket, /) -> None:
         """Learn from a reply; `ticket.at` is when the request was sent."""
 
-    def throttled(self, now: float, ticket: Ticket, retry_after: float, /) -> None:
-        """Learn from a refusal that asks to wait for `retry_after` seconds."""
+    def throttled(self, now: float, ticket: Ticket, retry_after: float | None, /) -> None:
+        """Learn from a refusal that asks to wait for `retry_after` seconds, or does not say."""
 
 
 @dataclass
@@ -53,7 +53,26 @@ class _Clock:
     now: float
 
 
-def simulate(algorithm: Algorithm, policy: Policy, *, begin: float, seconds: float, seed: int) -> Log:
+Advice = Callable[[float, float], float | None]
+"""What a refusal says of the wait: of the seconds it will take and the time; None if nothing."""
+
+
+def in_whole_seconds(wait: float, _now: float) -> float:
+    """Retry-After as most vendors send it: rounded up."""
+    return max(1.0, math.ceil(wait))
+
+
+def simulate(
+    algorithm: Algorithm,
+    policy: Policy,
+    *,
+    begin: float,
+    seconds: float,
+    seed: int,
+    callers: int = CALLERS,
+    latency: tuple[float, float] = LATENCY,
+    advice: Advice = in_whole_seconds,
+) -> Log:
     """Let callers that always want more run against a limit.
 
     Args:
@@ -62,21 +81,32 @@ def simulate(algorithm: Algorithm, policy: Policy, *, begin: float, seconds: flo
         begin: Moment of the first request, seconds.
         seconds: For how long.
         seed: Decides the latencies.
+        callers: How many at a time.
+        latency: Shortest and longest, seconds.
+        advice: What a refusal says.
     """
     clock, log, source = _Clock(begin), Log(), random.Random(seed)
-    callers = [
+    queue = [
         # Not all at the same instant. The number keeps the heap from comparing generators.
-        (begin + source.random() / 100, number, _caller(clock, algorithm, policy, log, source))
-        for number in range(CALLERS)
+        (begin + source.random() / 100, number, _caller(clock, algorithm, policy, log, source, latency, advice))
+        for number in range(callers)
     ]
-    heapq.heapify(callers)
-    while callers[0][0] <= begin + seconds:
-        clock.now, number, steps = callers[0]
-        heapq.heapreplace(callers, (next(steps), number, steps))
+    heapq.heapify(queue)
+    while queue[0][0] <= begin + seconds:
+        clock.now, number, steps = queue[0]
+        heapq.heapreplace(queue, (next(steps), number, steps))
     return log
 
 
-def _caller(clock: _Clock, algorithm: Algorithm, policy: Policy, log: Log, source: random.Random) -> Iterator[float]:
+def _caller(
+    clock: _Clock,
+    algorithm: Algorithm,
+    policy: Policy,
+    log: Log,
+    source: random.Random,
+    latency: tuple[float, float] = LATENCY,
+    advice: Advice = in_whole_seconds,
+) -> Iterator[float]:
     """One caller, in the order of `limiter.exchange`: wait, send, learn, again."""
     waited = False
     while True:
@@ -88,7 +118,7 @@ def _caller(clock: _Clock, algorithm: Algorithm, policy: Policy, log: Log, sourc
                 continue
         waited = False
         sent = replace(ticket, at=clock.now)
-        half = source.uniform(*LATENCY) / 2
+        half = source.uniform(*latency) / 2
         yield clock.now + half
         verdict = policy.admit(clock.now)
         yield clock.now + half
@@ -98,4 +128,4 @@ def _caller(clock: _Clock, algorithm: Algorithm, policy: Policy, log: Log, sourc
             algorithm.succeeded(clock.now, sent)
         else:
             log.rejected.append(clock.now)
-            algorithm.throttled(clock.now, sent, max(1.0, math.ceil(verdict.retry_after)))
+            algorithm.throttled(clock.now, sent, advice(verdict.retry_after, clock.now))
