@@ -139,27 +139,28 @@ def is_void(state: LimiterState, ticket: Ticket) -> bool:
 
 def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ticket) -> LimiterState:
     """Learn from a reply that was not refused. `ticket.at` is when the request was sent."""
-    state = replace(state, delivered=state.delivered + 1, updated_at=now)
-    if ticket.at < state.cut_at:
-        return state  # sent at the rate before the cut: says nothing about this one
+    delivered = state.delivered + 1
+    if ticket.at < state.cut_at or not (ticket.paced or state.outage_since):
+        return replace(state, delivered=delivered, updated_at=now)  # says nothing about the rate of now
     if state.outage_since:
         hold = max(HOLD_OUTAGES * max(1.0, now - state.outage_since), HOLD_REQUESTS / state.rate)
         return replace(
             state,
+            delivered=delivered,
             next_slot=max(now, state.next_slot - _pause_of_one(state, config)),
             hold_until=now + min(config.max_cooldown, hold * (HOLD_SURPRISED if state.surprised else 1.0)),
             outage_since=0.0,
             rounds=max(0, state.rounds - 2),
+            updated_at=now,
         )
-    if not ticket.paced:
-        return state
+    step, probing = 0.0, state.probing
     if _is_searching(state):
-        return _raised(state, config, config.increase_step * (1.0 if state.rate > state.ceiling else 0.5))
-    if now >= state.hold_until:
+        step = min(config.increase_step * (1.0 if state.rate > state.ceiling else 0.5), STEEPEST * state.rate)
+    elif now >= state.hold_until:
         # Successes come at `rate` per second, so this is GROWTH of the rate per second.
-        step = min(config.increase_step, GROWTH, GENTLEST * state.rate)
-        return replace(_raised(state, config, step), probing=True)
-    return state
+        step, probing = min(config.increase_step, GROWTH, GENTLEST * state.rate), True
+    rate = min(config.max_rate, state.rate + step)
+    return replace(state, delivered=delivered, rate=rate, probing=probing, updated_at=now)
 
 
 def throttled(
@@ -226,10 +227,6 @@ def held(state: LimiterState, config: ApiRateConfig, now: float, wait: float) ->
 
 def _is_searching(state: LimiterState) -> bool:
     return not FAR_BELOW * state.ceiling <= state.rate <= STALE * state.ceiling
-
-
-def _raised(state: LimiterState, config: ApiRateConfig, step: float) -> LimiterState:
-    return replace(state, rate=min(config.max_rate, state.rate + min(step, STEEPEST * state.rate)))
 
 
 def _cut(state: LimiterState, config: ApiRateConfig, surprise: bool) -> float:

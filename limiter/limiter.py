@@ -165,8 +165,8 @@ class Limiter:
             elif reply.kind is Kind.OVERLOADED:
                 after = aimd.held(before, self.config, now, reply.retry_after or 0.0)
             else:
-                paced = ticket.paced and not self.gate.is_full(in_flight)
-                after = aimd.succeeded(before, self.config, now, replace(ticket, paced=paced))
+                told = replace(ticket, paced=False) if self.gate.is_full(in_flight) else ticket
+                after = aimd.succeeded(before, self.config, now, told)
             status_shown = None if reply.kind is Kind.FINE else status
             happened = account.event(before, after, now, status=status_shown, retry_after=reply.retry_after)
             return account.recorded(after, happened)
