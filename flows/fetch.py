@@ -93,10 +93,10 @@ def _try(client: AimdClient, task: Task, request: PageRequest, cursor: str | Non
         read = httpx.Response(response.status_code, headers=_plain(response.headers), content=content, request=built)
         if task.stream.empty(read):
             return Page((), (), None)
-        raise _refused(task, read)
+        raise refused(task, read)
     answer = strict_json(content, response.headers.get("content-type", ""))
     if said := task.source.refusal(answer):
-        raise _refused(task, httpx.Response(200, content=content, request=built), said)
+        raise refused(task, httpx.Response(200, content=content, request=built), said)
     url, base = str(response.url), str(client.base_url)
     return read_page(task.stream, Answer(answer, (), response.headers, url, base, cursor))
 
@@ -118,7 +118,14 @@ def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
     return [(k, v) for k, v in headers.multi_items() if k not in ("content-encoding", "content-length")]
 
 
-def _refused(task: Task, response: httpx.Response, said: str = "") -> Refused:
+def refused(task: Task, response: httpx.Response, said: str = "") -> Refused:
+    """What to raise for a refusal.
+
+    Args:
+        task: What was listed.
+        response: The refusal, read.
+        said: Why, where the status does not say.
+    """
     title, status = task.source.title, response.status_code
     if task.source.cursor_expired(response):
         return CursorExpired(f"{title} no longer accepts the page cursor of {task.what}", status=status)

@@ -32,6 +32,21 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """How a vendor's export is found when it is done; see `flows.jobs`.
+
+    Attributes:
+        link: Where the finished job says where its result is, as a dotted path.
+        result: Where that is if it does not say; `{id}` stands for the job.
+        id_field: The job's id.
+    """
+
+    link: str
+    result: str
+    id_field: str = "uuid"
+
+
+@dataclass(frozen=True, slots=True)
 class Parent:
     """What a stream is listed once for each of.
 
@@ -91,6 +106,7 @@ class Stream:
         empty: Whether a refusal means that there is nothing.
         content: Where a file is that belongs to a record and is downloaded with it (see `flows.files`): the field with
             its address, or a path with `{field}`s; `""`: there is none.
+        job: How the answer is waited for, where the vendor makes an export; then that is the one record.
         stable: Takes from a record what changes with each answer (signed links), so that the rest can be compared.
         cut: Says why an answer ends the listing before its end, or None.
         controls: What it is evidence for.
@@ -118,6 +134,7 @@ class Stream:
     etag: bool = False
     empty: Callable[[httpx.Response], bool] = _no
     content: str = ""
+    job: Job | None = None
     stable: Callable[[Record], Record] = _as_it_is
     cut: Callable[[Mapping[str, Any]], str | None] = _never
     controls: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from flows.errors import CursorExpired, ListingCut
 from flows.fetch import fetch_page
 from flows.files import with_files
+from flows.jobs import export
 from flows.listing import Page, advance, fingerprint, floor_of, page_request
 from flows.outcome import Chunk
 from flows.sources import Task
@@ -100,14 +101,17 @@ def walk(
         floor = floor_of(stream, cursor.watermark, listing.full)
         etag = cursor.watermark if stream.etag and not full and not listing.pages else None
         try:
-            page = fetch_page(
-                client,
-                task,
-                page_request(stream, task.request, listing, floor),
-                cursor=listing.page_cursor,
-                etag=None if etag == NO_MARK else etag,
-                sleep=sleep,
-            )
+            if stream.job is not None:
+                page = export(client, task, stream.job, sleep)
+            else:
+                page = fetch_page(
+                    client,
+                    task,
+                    page_request(stream, task.request, listing, floor),
+                    cursor=listing.page_cursor,
+                    etag=None if etag == NO_MARK else etag,
+                    sleep=sleep,
+                )
         except CursorExpired:
             if listing.page_cursor is None:
                 raise

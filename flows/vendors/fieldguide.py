@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from flows.links import HalPaginator
+from flows.paginators import Whole
 from flows.signatures import without_signatures
-from flows.stream import Parent, Record, Source, Stream
+from flows.stream import Job, Parent, Record, Source, Stream
 
 _PAGES = HalPaginator(size=200)
 
@@ -40,5 +41,17 @@ FIELDGUIDE = Source(
         _listed("request_files", "/v1/requests/{requests}/files", "SOC 2 CC4.1", **_OF_REQUEST, content="url"),
         _listed("request_controls", "/v1/requests/{requests}/controls", "SOC 2 CC5.1", **_OF_REQUEST),
         _listed("request_comments", "/v1/requests/{requests}/comments", "SOC 2 CC4.2", **_OF_REQUEST),
+        Stream(
+            name="binders",
+            method="POST",
+            path="/v1/engagements/{engagements}/export",
+            paginator=Whole(),
+            primary_key="uuid",
+            safe=False,  # it begins a job
+            job=Job("_links.export.href", "/v1/engagements/exports/{id}"),
+            parent=Parent("engagements"),
+            on_request=True,  # a whole binder for each engagement, each time
+            controls=("SOC 2 CC4.1", "ISO 27001 A.5.35"),
+        ),
     ),
 )

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -16,6 +17,7 @@ from simulator import World
 from simulator.vendors import make_world
 
 PARAMS = {"github": {"org": "example-org"}}
+SMALL = {"fieldguide": {"engagements": 2, "requests": 4}, "vanta": {"people": 9, "tests": 9, "controls": 3}}
 
 
 @pytest.fixture
@@ -24,7 +26,7 @@ def vendor_of(start_vendor, collector_of, monkeypatch):
     monkeypatch.setattr(client_credentials, "_tokens", {})
 
     def make(api, **options):
-        world = make_world(api, 5)
+        world = make_world(api, 5, **SMALL.get(api, {}))
         vendor = start_vendor(world=world, api=api, **options)
         for name, value in vendor.environment.items():
             monkeypatch.setenv(name, value)
@@ -39,7 +41,7 @@ def everything(collector, params=None, **wanted):
     collector.clock.now += 60
     collector.run += 1
     since, came = collector.store.evidence.now(), {}
-    names = [stream.name for stream in collector.source.streams]
+    names = [stream.name for stream in collector.source.streams if stream.job is None]  # whose time is real
     for task in plan(collector.source, names, "default", params):
         while (chunk := collector.chunk(task.stream.name, since=since, pages=500, params=params, **wanted)).more:
             pass
@@ -267,3 +269,79 @@ def test_the_blocks_of_every_page_down_to_the_last(start_vendor, collector_of, c
         break
     assert sync().complete
     assert {key for key, body in collector.current("blocks").items() if body is None} == gone
+
+
+class TestABinder:
+    """Fieldguide makes it while one waits: 202, a time to look again, then a zip."""
+
+    @pytest.fixture
+    def export(self, collector_of, clock):
+        """A sync of the binder of one engagement, from a script of answers to looking at the job."""
+
+        def run(*looks, began=None):
+            script = list(looks)
+
+            def vendor(request):
+                asked.append((clock() - start, f"{request.method} {request.url.path}"))
+                if request.url.path == "/v1/engagements":
+                    return httpx.Response(200, json={"data": [{"uuid": "e1"}]})
+                if request.method == "POST":
+                    headers = {"Location": "/v1/jobs/j1", "Retry-After": later(30)}
+                    return began or httpx.Response(202, headers=headers)
+                if request.url.path.startswith("/v1/jobs/"):
+                    return script.pop(0)
+                return httpx.Response(200, content=b"PK binder", headers={"Content-Type": "application/zip"})
+
+            def later(seconds):
+                return datetime.fromtimestamp(clock() + seconds, UTC).isoformat()
+
+            asked, start = [], clock()
+            collector = collector_of(
+                base_url="https://api.fieldguide.test",
+                transport=httpx.MockTransport(vendor),
+                source=SOURCES["fieldguide"],
+            )
+            since = collector.store.evidence.now()
+            collector.chunk("engagements", since=since)
+            return collector.chunk("binders", since=since), asked[1:], collector
+
+        return run
+
+    def test_is_waited_for_and_kept(self, export):
+        done = httpx.Response(200, json={"uuid": "j1", "status": "Complete"})
+        came, asked, collector = export(httpx.Response(202, headers={"Retry-After": "40"}), done)
+        assert came.complete
+        assert [path for _, path in asked] == [
+            "POST /v1/engagements/e1/export",
+            "GET /v1/jobs/j1",
+            "GET /v1/jobs/j1",
+            "GET /v1/engagements/exports/j1",
+        ]
+        began, first, second, _ = [at for at, _ in asked]
+        assert first - began >= 30
+        assert second - first >= 40
+        content = collector.current("binders")["e1"]["_content"]
+        assert (base64.b64decode(content["base64"]), content["media_type"]) == (b"PK binder", "application/zip")
+
+    def test_that_is_somewhere_else_is_not_fetched(self, export):
+        done = httpx.Response(200, json={"uuid": "j1", "_links": {"export": {"href": "https://evil.test/x"}}})
+        came, asked, _ = export(done)
+        assert "another host (https://evil.test)" in came.problem.message
+        assert len(asked) == 2
+
+    @pytest.mark.parametrize(
+        ("looks", "said"),
+        [
+            ([httpx.Response(202, headers={"Retry-After": "4000"})], "is not done with binders of e1 after 60 minutes"),
+            ([httpx.Response(404)], "refused to list binders of e1 (404)"),
+            ([httpx.Response(200, json={})], "does not say where it is"),
+        ],
+    )
+    def test_that_does_not_come_is_said(self, export, looks, said):
+        came, _, collector = export(*looks)
+        assert said in came.problem.message
+        assert collector.versions("binders") == []
+
+    def test_begun_nobody_knows_where(self, export):
+        came, _, _ = export(began=httpx.Response(202))
+        assert "does not say where to look" in came.problem.message
