@@ -1,4 +1,7 @@
-"""Ending a command that started something: SIGTERM and SIGHUP do what Ctrl-C does, so that nothing is left running."""
+"""Ending a command that started something: SIGTERM and SIGHUP do what Ctrl-C does, so that nothing is left running.
+
+So does SIGINT, even in a process that was started to ignore it (a shell's background job).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from types import FrameType
 
 @contextlib.contextmanager
 def as_ctrl_c() -> Iterator[None]:
-    """Within it, SIGTERM and SIGHUP raise `KeyboardInterrupt`. For the main thread."""
-    watched = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    """Within it, SIGINT, SIGTERM and SIGHUP raise `KeyboardInterrupt`. For the main thread."""
+    watched = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.signal(number, _interrupt) for number in watched}
     try:
         yield
