@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     reports: dict[str, Callable[[], str]] = {
         "learning": lambda: learning.report(seeds),
         "random": lambda: random_limits.report(arguments.draw, 12 if arguments.quick else 150),
-        "ladder": lambda: ladder.report(arguments.draw, 8 if arguments.quick else 60),
+        "ladder": lambda: ladder.report(arguments.draw, 8 if arguments.quick else 100),
         "cost": lambda: cost.report(rounds=3, requests=500) if arguments.quick else cost.report(),
         "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if arguments.quick else 3.0)}",
     }
