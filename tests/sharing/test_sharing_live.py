@@ -20,8 +20,8 @@ from state import Bucket, Decision, LimiterState, open_store
 WORKER = Path(__file__).with_name("sharing_worker.py")
 NOTION = Bucket("notion")
 PROCESSES, CALLERS = 4, 2
-RATE = 20.0
-SECONDS = 4.0
+RATE = 10.0
+REQUESTS = 32
 UNDER_WAY = 0.5
 """Seconds that a request may take from being let go to being sent, on a machine with much to do."""
 
@@ -43,8 +43,12 @@ class Worker:
         self._process.stdin.write("go\n")
         self._process.stdin.flush()
 
+    def stop(self) -> None:
+        self._process.stdin.write("stop\n")
+        self._process.stdin.flush()
+
     def end(self) -> dict[str, Any]:
-        output, _ = self._process.communicate("stop\n", timeout=60)
+        output, _ = self._process.communicate(timeout=60)
         return json.loads(output)
 
     def kill(self) -> None:
@@ -63,6 +67,19 @@ def working(database: str, base_url: str) -> Iterator[list[Worker]]:
         for worker in workers:
             worker.go()
         yield workers
+
+
+def ended(workers: list[Worker]) -> list[dict[str, Any]]:
+    """What they did; all of them end at the same moment."""
+    for worker in workers:
+        worker.stop()
+    return [worker.end() for worker in workers]
+
+
+def shares(done: list[dict[str, Any]]) -> list[int]:
+    """What each sent while all of them worked."""
+    begin, end = max(each["sent"][0] for each in done), min(each["sent"][-1] for each in done)
+    return [sum(begin <= moment <= end for moment in each["sent"]) for each in done]
 
 
 def jain(shares: list[int]) -> float:
@@ -88,28 +105,26 @@ def vendor() -> Iterator[Simulator]:
         yield simulator
 
 
-def test_processes_use_one_quota_as_one_would_and_share_it_alike(database: str, vendor: Simulator) -> None:
-    know(database, LimiterState(rate=18.0, ceiling=RATE))
+def test_processes_share_one_quota_alike_and_never_ask_faster_than_one_would(database: str, vendor: Simulator) -> None:
+    """That they use it up is shown in virtual time (tests/benchmarks): here it depends on the machine, too."""
+    know(database, LimiterState(rate=0.9 * RATE, ceiling=RATE))
     with working(database, vendor.base_url) as workers:
-        began = time.monotonic()
-        wait_for(vendor, "requests", int(RATE * SECONDS * 0.75))
-        done = [worker.end() for worker in workers]
-        took = time.monotonic() - began
+        wait_for(vendor, "requests", REQUESTS)
+        done = ended(workers)
     stats = vendor.stats()
     assert sum(each["fine"] for each in done) == stats["accepted"]
-    assert jain([each["fine"] for each in done]) >= 0.95
+    assert jain(shares(done)) >= 0.95
     assert stats["rejected"] <= 0.03 * stats["requests"]
-    assert stats["accepted"] >= 0.75 * RATE * took
-    # In the order of asking: with eight callers at 18 a second each has its turn within half a second.
-    assert max(each["longest"] for each in done) < 3.0
+    sent = sorted(moment for each in done for moment in each["sent"])
+    assert len(sent) <= RATE * (sent[-1] - sent[0]) + 5
 
 
 def test_a_cooldown_that_one_process_meets_is_kept_by_all_of_them(database: str, vendor: Simulator) -> None:
     """By one that begins meanwhile, too, and whether or not the one that met it lives on."""
-    know(database, LimiterState(rate=18.0, ceiling=RATE))
+    know(database, LimiterState(rate=0.9 * RATE, ceiling=RATE))
     with working(database, vendor.base_url) as workers, ExitStack() as stack:
-        wait_for(vendor, "accepted", 12)
-        vendor.set_policy("penalty:count=1,window=1,lockout=4")
+        wait_for(vendor, "accepted", 8)
+        vendor.set_policy("penalty:count=1,window=1,lockout=3")
         wait_for(vendor, "rejected", 1)
         vendor.set_policy("none")
         with open_store(database) as store:
@@ -121,8 +136,8 @@ def test_a_cooldown_that_one_process_meets_is_kept_by_all_of_them(database: str,
         stack.callback(fresh.kill)
         fresh.ready()
         fresh.go()
-        wait_for(vendor, "accepted", vendor.stats()["accepted"] + 20)
-        done = [worker.end() for worker in [*workers, fresh]]
+        wait_for(vendor, "accepted", vendor.stats()["accepted"] + 14)
+        done = ended([*workers, fresh])
     with open_store(database) as store:
         met = [event for event in store.history(NOTION) if event.retry_after]
     sent = sorted(moment for each in done for moment in each["sent"])
