@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 
+from flows.listing import as_text
 from flows.outcome import Chunk
 from flows.paginators import CursorPaginator
 from flows.sources import plan
@@ -236,6 +238,7 @@ class TestBurials:
         sync(collector, "repositories", "branches", params={"org": "other"})
         sync(collector, "repositories", "branches")
         assert there(collector, "branches") == {"1": ["dev", "main", "old"], "2": ["main"], "9": ["main"]}
+        assert vendor.times("/repos/other/r9/branches") == 1, "nor asked for"
 
 
 class TestWhatStandsInTheWay:
@@ -316,19 +319,40 @@ class TestOnlyWhatChanged:
         assert rules(collector).counts.pages == 0
         assert vendor.times("/rules/acme/2/idle") == 0
 
-    def test_half_a_listing_of_an_earlier_parent_is_listed_again(self, collector, vendor, rules):
+    def test_a_listing_that_began_before_the_parent_changed_does_not_stand_for_it(self, collector, vendor, rules):
         vendor.lists["/rules/acme/2/main"] = named("a", "b", "c")
+        vendor.lists["/rules/acme/1/main"] = []
         sync(collector, "repositories", "branches")
-        collector.run += 1
-        collector.clock.now += 1
-        while vendor.times("/rules/acme/2/main") == 0:
-            collector.chunk("rules", params=ORG, pages=1)
+
+        def one_page():
+            """A run that is killed after a page of rules."""
             collector.run += 1
-            collector.clock.now += 1
+            collector.clock.now += 60
+            since = collector.store.evidence.now()
+            for stream, pages in (("repositories", 20), ("branches", 20), ("rules", 1)):
+                collector.chunk(stream, since=since, params=ORG, pages=pages)
+
+        while vendor.times("/rules/acme/2/main") == 0:
+            one_page()
         vendor.lists["/repos/acme/r2/branches"][0]["sha"] = "s2"
         vendor.lists["/rules/acme/2/main"][0]["edited"] = True
+        one_page()  # the second half of the old listing, and then it is killed
+        assert vendor.times("/rules/acme/2/main") == 2
         assert rules(collector).complete
         assert any("edited" in version.text for version in collector.versions("rules"))
+
+    def test_a_change_in_the_minute_of_the_last_listing_is_met(self, collector_of, vendor, clock):
+        """Where the vendor's clock is coarse, both have the same time."""
+        minute = as_text(datetime.fromtimestamp(clock() + 60 - clock() % 60, UTC))
+        vendor.lists |= {"/orgs/acme/repos": [repository(1, at=minute)], "/blocks/1": [{"id": "a", "inside": False}]}
+        source = Source("acme", "Acme", (REPOSITORIES, replace(BLOCKS, overlap=60.0)))
+        collector = collector_of(transport=vendor.transport, source=source)
+        assert sync(collector, "repositories", "blocks").counts.new == 1
+        vendor.lists["/blocks/1"][0]["edited"] = True
+        assert sync(collector, "repositories", "blocks").counts.changed == 1
+        clock.now += 60
+        sync(collector, "repositories", "blocks")
+        assert sync(collector, "repositories", "blocks").counts.pages == 0, "by now it would show"
 
 
 class TestNests:

@@ -106,11 +106,16 @@ class TestTheToken:
     def api(self):
         """A vendor with one active token; gives a client, what it was asked, and its clock."""
         state = {"minted": 0, "active": None, "lasts": 3599, "now": 0.0, "sent": []}
+        state |= {"slow": False, "second": threading.Event()}
 
         def answer(request):
             state["sent"].append((request.url.host, request.headers.get("Authorization")))
             if request.url.path == "/oauth/token":
                 state["minted"] += 1
+                if state["minted"] > 1:
+                    state["second"].set()
+                if state["slow"]:  # long enough for another to ask, too
+                    state["second"].wait(0.3)
                 state["active"] = f"vat_{state['minted']}"
                 return httpx.Response(
                     200, content=json.dumps({"access_token": state["active"], "expires_in": state["lasts"]})
@@ -128,6 +133,7 @@ class TestTheToken:
 
     def test_many_threads_and_clients_share_one(self, api):
         client, state = api
+        state["slow"] = True
         statuses = []
         threads = [threading.Thread(target=lambda: statuses.append(client().get("/x").status_code)) for _ in range(12)]
         for thread in threads:
