@@ -18,15 +18,22 @@ from hypothesis import strategies as st
 
 from flows.listing import as_text
 from flows.vendors.notion import NOTION
+from flows.windows import WindowPaginator
 from limiter.testing import FakeClock
 from state.memory import MemoryStore
 
 SIZE = 3
 SOURCE_ID = "00000000-0000-4000-8000-000000000001"
 STREAMS = {"users": {}, "pages": {}, "rows": {"data_source": SOURCE_ID}}
-SMALL_PAGES = replace(
-    NOTION, streams=tuple(replace(each, paginator=replace(each.paginator, size=SIZE)) for each in NOTION.streams)
-)
+
+
+def small(paginator):
+    if isinstance(paginator, WindowPaginator):
+        return replace(paginator, inner=small(paginator.inner))
+    return replace(paginator, size=SIZE)
+
+
+SMALL_PAGES = replace(NOTION, streams=tuple(replace(each, paginator=small(each.paginator)) for each in NOTION.streams))
 
 
 class Killed(BaseException):
@@ -38,6 +45,7 @@ class Thing:
     key: str
     name: str
     edited: float
+    created: float
     revision: int = 1
 
     @property
@@ -63,7 +71,7 @@ class MadeUpVendor:
 
     def add(self, name):
         key = f"{name}{len(self.ever)}"
-        self.things[key] = Thing(key, name, self.clock())
+        self.things[key] = Thing(key, name, self.clock(), self.clock())
         self.ever[key] = set()
         self._note(key)
 
@@ -123,7 +131,7 @@ class MadeUpVendor:
 
     def place(self, thing):
         minute = thing.edited // 60
-        return {"users": thing.name, "pages": -minute, "rows": minute}[self.stream]
+        return {"users": thing.name, "pages": -minute, "rows": thing.created}[self.stream]
 
     def wanted(self, thing, asked):
         since = asked.get("filter", {}).get("last_edited_time", {}).get("on_or_after")
