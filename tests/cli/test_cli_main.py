@@ -77,7 +77,7 @@ def test_the_version_is_the_packages(aimd):
         ("limiter", "history", "notion", "--limit", "0", "--json"),
         ("limiter", "export", "--format", "xml", "--json"),
         ("simulator", "--port", "70000", "--json"),
-        ("simulator", "--api", "vanta", "--json"),
+        ("simulator", "--api", "acme", "--json"),
     ],
 )
 def test_wrong_usage_is_2_and_still_json(aimd, arguments):
