@@ -197,7 +197,8 @@ def test_export_holds_every_limiter_with_its_history(aimd, learned):
 
 
 def test_export_is_not_cut_at_the_length_that_history_shows(aimd, database):
-    events = tuple(HistoryEvent(float(at), "increase", 1.0, 1.0) for at in range(600))
+    now = time.time()  # what is older than the history is kept for would go
+    events = tuple(HistoryEvent(now - 600 + at, "increase", 1.0, 1.0) for at in range(600))
     with open_store(f"sqlite:///{database}") as store:
         store.transact(Bucket("notion"), lambda *_: Decision(LimiterState(rate=1.0), None, events))
     assert len(aimd("limiter", "export").json["limiters"][0]["history"]) == 600
