@@ -113,7 +113,7 @@ def _process(
 ) -> None:
     with open_store(url) as store:
         _reserving(store)()
-        gate.wait()
+        gate.wait(30)  # else one of them has failed
         results.put(threads(store, callers, seconds).times if callers > 1 else _for_long(_reserving(store), seconds))
 
 
@@ -122,10 +122,13 @@ def processes(url: str, number: int, callers: int, seconds: float) -> tuple[Take
     context = multiprocessing.get_context("forkserver")  # this process has threads, and must not be forked
     context.set_forkserver_preload([__name__])
     gate, results = context.Barrier(number), context.Queue()
-    running = [context.Process(target=_process, args=(url, callers, seconds, gate, results)) for _ in range(number)]
+    running = [
+        context.Process(target=_process, args=(url, callers, seconds, gate, results), daemon=True)
+        for _ in range(number)
+    ]
     for process in running:
         process.start()
-    found = [results.get(timeout=seconds + 60) for _ in running]
+    found = [results.get(timeout=seconds + 30) for _ in running]
     for process in running:
         process.join()
     return Taken([each for some in found for each in some], seconds), min(map(len, found)) / max(map(len, found))
