@@ -39,7 +39,7 @@ def test_every_source_has_a_deployment_that_cannot_overlap_with_itself():
 def test_the_form_has_a_choice_of_sources_bounds_and_a_word_on_each_field():
     flow = load_flow_from_entrypoint("flows.sync.sync", use_placeholder_flow=False)
     schema = flow.parameters.model_dump()
-    assert schema["definitions"]["SourceName"]["enum"] == sorted(SOURCES)
+    assert set(schema["definitions"]["SourceName"]["enum"]) == set(SOURCES)
     assert schema["required"] == ["source"]
     fields = schema["properties"]
     assert all(field["description"] for field in fields.values())
