@@ -69,7 +69,7 @@ def test_a_deployment_that_cannot_work_is_not_deployed(tmp_path: Path, parameter
 
 @pytest.fixture
 def world() -> World:
-    return World(seed=3, users=150, pages=700, data_sources=2, rows=20)
+    return World(seed=3, users=150, pages=1800, data_sources=2, rows=20)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_worker_runs_them_by_schedule_one_at_a_time_and_knows_the_rate_after_i
 
     with deployed.worker() as worker:
         # A cron expression for one second of this year: every minute would mean to wait for up to one.
-        at = datetime.fromtimestamp(time.time() + 9, UTC)
+        at = datetime.fromtimestamp(time.time() + 12, UTC)
         cron = f"{at.minute} {at.hour} {at.day} {at.month} * {at.second}"
         schedule = [{"schedule": {"cron": cron, "timezone": "Etc/UTC"}, "active": True}]
         deployed.post(f"/deployments/{deployment['id']}/schedules", schedule)

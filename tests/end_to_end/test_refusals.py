@@ -34,7 +34,6 @@ def evidence(database: Path) -> list[tuple[str, int]]:
         (["notion"], {"AIMD_CONFIG": "/nowhere.toml"}, ["/nowhere.toml"]),
         (["notion"], {"AIMD_NOTION_BASE_URL": "notion"}, ["base_url", "'notion'"]),
         (["notion"], {"AIMD_DATABASE_URL": "oracle://x"}, ["oracle"]),
-        (["notion"], {"PREFECT_API_URL": "http://127.0.0.1:9/api"}, ["Prefect server", "does not answer"]),
     ],
 )
 def test_wrong_usage_is_a_sentence_and_nothing_is_sent(
@@ -48,6 +47,14 @@ def test_wrong_usage_is_a_sentence_and_nothing_is_sent(
     for word in words:
         assert word in errors
     assert json.loads(output) == {"error": errors.strip().splitlines()[-1]}
+    assert vendor.stats()["requests"] == 0
+
+
+def test_a_server_that_does_not_answer_is_a_sentence_and_nothing_is_sent(aimd, vendor: Simulator):
+    code, answer, errors = aimd.run("sync", "notion", "--json", PREFECT_API_URL="http://127.0.0.1:9/api")
+    assert code == 2
+    assert "does not answer" in answer["error"]
+    assert answer["error"] in errors
     assert vendor.stats()["requests"] == 0
 
 
