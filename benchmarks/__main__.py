@@ -3,16 +3,19 @@
 import argparse
 from collections.abc import Callable, Sequence
 
-from benchmarks import cost, ladder, learning, random_limits, sharing, store_cost
+from benchmarks import cost, ladder, learning, prefect_cost, random_limits, sharing, store_cost
 
 SEEDS = (1, 2, 3)
 DRAW = 20261125
+AT_ONCE = ("learning", "cost")
+"""What is printed when nothing is asked for; the rest takes minutes, or a Prefect server."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed, fewer rounds; for a first look")
-    parser.add_argument("--only", choices=["learning", "random", "ladder", "cost", "sharing"], help="one part of it")
+    names = [*AT_ONCE, "random", "ladder", "sharing", "prefect"]
+    parser.add_argument("--only", choices=names, help="one part (default: learning and cost; the others take minutes)")
     parser.add_argument("--seeds", type=_seeds, metavar="N,N,...", help="for the latencies (default: 1,2,3)")
     parser.add_argument("--draw", type=int, default=DRAW, metavar="N", help="seed of the limits drawn at random")
     arguments = parser.parse_args(argv)
@@ -22,9 +25,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         "random": lambda: random_limits.report(arguments.draw, 12 if arguments.quick else 150),
         "ladder": lambda: ladder.report(arguments.draw, 8 if arguments.quick else 100),
         "cost": lambda: cost.report(rounds=3, requests=500) if arguments.quick else cost.report(),
+        "prefect": prefect_cost.report,
         "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if arguments.quick else 3.0)}",
     }
-    print(*(make() for name, make in reports.items() if arguments.only in (None, name)), sep="\n\n")
+    wanted = (arguments.only,) if arguments.only else AT_ONCE
+    print(*(reports[name]() for name in wanted), sep="\n\n")
 
 
 def _seeds(text: str) -> tuple[int, ...]:
