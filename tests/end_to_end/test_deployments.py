@@ -69,7 +69,7 @@ def test_a_deployment_that_cannot_work_is_not_deployed(tmp_path: Path, parameter
 
 @pytest.fixture
 def world() -> World:
-    return World(seed=3, users=150, pages=1800, data_sources=2, rows=20)
+    return World(seed=3, users=150, pages=5500, data_sources=2, rows=20)  # at work still when a second run begins
 
 
 @pytest.fixture
