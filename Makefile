@@ -26,8 +26,9 @@ demo: setup
 deploy: setup
 	@$(BIN)/python deployments/deploy.py
 
+# One worker more than there are cores: the end-to-end tests spend much of their time waiting for other processes.
 test: setup
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $$($(BIN)/python -c 'import os; print((os.cpu_count() or 1) + 1)') --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: setup
 	$(BIN)/ruff check .
