@@ -1,6 +1,8 @@
 """Before any test: nothing of the user's own configuration, databases or Prefect, and no reports to anyone."""
 
+import atexit
 import os
+import shutil
 import tempfile
 
 for _name in list(os.environ):
@@ -8,5 +10,6 @@ for _name in list(os.environ):
         del os.environ[_name]
 os.environ["DO_NOT_TRACK"] = "1"
 os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
-os.environ["PREFECT_HOME"] = tempfile.mkdtemp(prefix="aimd-tests-prefect-")
-os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp(prefix="aimd-tests-data-")
+for _name in ("PREFECT_HOME", "XDG_DATA_HOME"):
+    os.environ[_name] = tempfile.mkdtemp(prefix="aimd-tests-")
+    atexit.register(shutil.rmtree, os.environ[_name], ignore_errors=True)
