@@ -21,7 +21,7 @@ from state.records import LEARNER_FIELDS, PUBLIC_FIELDS, Bucket, HistoryEvent, L
 LEARNER_VERSION = 1
 """Of the JSON column."""
 
-KINDS = ("start", "increase", "backoff", "cooldown", "recovered", "terminal")
+KINDS = ("start", "increase", "backoff", "cooldown", "recovered", "terminal", "opened", "closed")
 """History kinds by their number in the database: only ever append."""
 
 _KIND_NAMES = dict(enumerate(KINDS))
@@ -55,7 +55,9 @@ def state_of(values: Sequence[Any], learner: str) -> LimiterState | None:
 def _learner(text: str) -> dict[str, Any]:
     try:
         kept = json.loads(text)
-        values = {name: kept[name] for name in LEARNER_FIELDS} if kept["v"] == LEARNER_VERSION else {}
+        # A row from before a field was added lacks it: that field alone is as if nothing were known yet.
+        known = LEARNER_FIELDS if kept["v"] == LEARNER_VERSION else ()
+        values = {name: kept[name] for name in known if name in kept}
         return values if all(map(_is_number, values.values())) else {}
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return {}

@@ -44,14 +44,14 @@ class LimiterState:
     cooldown_until: float = 0.0
     """Nobody who shares the bucket sends before."""
     generation: int = 0
-    """Counts cooldowns: a slot reserved under an older generation is void."""
+    """Counts cooldowns and openings of the circuit: a slot reserved under an older generation is void."""
     throttles: int = 0
     """Throttled replies ever seen."""
     updated_at: float = 0.0
     """When this was written; a clock found before it has been set back."""
 
     delivered: int = 0
-    """Successes since `since`."""
+    """Requests let go since `since`; what the vendor delivered, up to the first that it refuses."""
     since: float = 0.0
     """When counting `delivered` began; idle time is pushed out of it."""
     hold_until: float = 0.0
@@ -68,6 +68,12 @@ class LimiterState:
     """Cooldowns in a row, for the doubling wait where the vendor names none."""
     recorded_rate: float = 0.0
     """The rate of the newest history row: small increases are recorded together."""
+    faults: int = 0
+    """Faults in a row, as the circuit breaker counts them."""
+    fault_at: float = 0.0
+    """When the last of them was counted."""
+    open_until: float = 0.0
+    """The circuit is open, and nobody but a probe sends before; 0.0 while it is closed."""
 
 
 PUBLIC_FIELDS = ("rate", "ceiling", "next_slot", "cooldown_until", "generation", "throttles", "updated_at")
@@ -81,13 +87,14 @@ class HistoryEvent:
     Attributes:
         at: When, epoch seconds.
         kind: `start`, `increase`, `backoff` (the rate was cut), `cooldown` (a hold without a cut), `recovered`,
-            `terminal` (a refusal that waiting does not end).
+            `terminal` (a refusal that waiting does not end), `opened` (the circuit, after faults in a row), `closed`
+            (the vendor answers again).
         rate_before: Requests per second.
         rate_after: Requests per second.
         ceiling: The learned ceiling after it, requests per second; 0.0 when none is known.
         retry_after: What the vendor asked for, seconds.
         status: The HTTP status that caused it.
-        cooldown_until: The end of the hold after it, epoch seconds; 0.0 when none.
+        cooldown_until: The end of the hold after it, epoch seconds; 0.0 when none. Of `opened`, when one may ask again.
         run_id: The Prefect flow run it happened in.
     """
 

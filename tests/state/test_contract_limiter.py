@@ -10,6 +10,7 @@ import pytest
 from state_worker import added
 
 from state import Bucket, Decision, HistoryEvent, LimiterState, context, open_store
+from state.codec import KINDS
 from state.store import Store
 
 NOTION = Bucket("notion")
@@ -30,6 +31,9 @@ KNOWN = LimiterState(
     outage_since=1_699_999_991.75,
     rounds=2,
     recorded_rate=3.25,
+    faults=5,
+    fault_at=1_699_999_999.5,
+    open_until=1_700_000_029.5,
 )
 
 
@@ -125,7 +129,7 @@ def test_the_history_keeps_an_event_as_it_was_told(store: Store) -> None:
     assert store.history(NOTION) == [whole, bare]
 
 
-@pytest.mark.parametrize("kind", ["start", "increase", "backoff", "cooldown", "recovered", "terminal"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_history_knows_every_kind_of_event(store: Store, kind: str) -> None:
     store.transact(NOTION, keep(KNOWN, told(1.0, kind)))
     assert [event.kind for event in store.history(NOTION)] == [kind]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,6 @@ def test_the_learner_is_one_json_object_with_its_version(learned: str, path: Pat
         pytest.param(json.dumps({**LEARNER, "v": 2}), id="newer version"),
         pytest.param(json.dumps({**LEARNER, "v": 0}), id="older version"),
         pytest.param(json.dumps({k: v for k, v in LEARNER.items() if k != "v"}), id="no version"),
-        pytest.param(json.dumps({k: v for k, v in LEARNER.items() if k != "since"}), id="a field less"),
         pytest.param(json.dumps({**LEARNER, "since": "yesterday"}), id="text for a number"),
         pytest.param(json.dumps({**LEARNER, "since": None}), id="null for a number"),
         pytest.param(json.dumps({**LEARNER, "since": float("nan")}), id="NaN"),
@@ -87,6 +87,16 @@ def test_a_learner_with_a_field_more_keeps_what_is_known(learned: str, path: Pat
     edit(path, "UPDATE limiter SET learner = ?", json.dumps({**LEARNER, "mood": "good"}))
     with open_store(learned) as store:
         assert store.read(NOTION)[0] == KNOWN
+
+
+@pytest.mark.parametrize("names", [("since",), ("faults", "fault_at", "open_until")], ids=lambda names: names[0])
+def test_a_learner_from_before_a_field_was_added_keeps_the_rest(
+    learned: str, path: Path, names: tuple[str, ...]
+) -> None:
+    edit(path, "UPDATE limiter SET learner = ?", json.dumps({k: v for k, v in LEARNER.items() if k not in names}))
+    with open_store(learned) as store:
+        assert store.read(NOTION)[0] == replace(KNOWN, **dict.fromkeys(names, 0))
+        assert store.transact(NOTION, added) == KNOWN.delivered + 1
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), "fast", b"\x00", -1.0, 0.0])
