@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from limiter.breaker_config import CircuitBreakerConfig
 from limiter.errors import ConfigurationError
 
 
@@ -30,6 +31,7 @@ class ApiRateConfig:
         max_concurrency: Requests in flight at a time, in one process; 0 for as many as the vendor takes. A cap below it
             is learned.
         max_cooldown: Longest wait a vendor may ask for, seconds; what is longer counts as malformed.
+        breaker: When to stop asking an API that answers with faults only; None for never. See `limiter.breaker`.
         headers: Sent with every request; never credentials.
         dialect: Whose rules read the replies; by default `name`.
 
@@ -53,6 +55,7 @@ class ApiRateConfig:
     burst: int = 1
     max_concurrency: int = 0
     max_cooldown: float = 86_400.0
+    breaker: CircuitBreakerConfig | None = CircuitBreakerConfig()
     headers: Mapping[str, str] = field(default_factory=dict)
     dialect: str = ""
 
@@ -87,6 +90,10 @@ class ApiRateConfig:
         most = self.max_concurrency
         if isinstance(most, bool) or not isinstance(most, int) or most < 0:
             raise refuse(f"max_concurrency must be a whole number of at least 0, not {most!r}")
+        try:
+            object.__setattr__(self, "breaker", CircuitBreakerConfig.of(self.breaker))
+        except ConfigurationError as error:
+            raise refuse(str(error)) from error
         if self.min_rate > self.max_rate:
             raise refuse(f"min_rate {self.min_rate:g} is above max_rate {self.max_rate:g}")
         if not self.min_rate <= self.initial_rate <= self.max_rate:

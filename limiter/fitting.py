@@ -47,17 +47,23 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
             hold_until=state.hold_until - back,
             cut_at=max(0.0, state.cut_at - back),
             outage_since=max(1e-6, state.outage_since - back) if state.outage_since else 0.0,
+            fault_at=max(0.0, state.fault_at - back),
+            open_until=max(0.0, state.open_until - back),
             updated_at=now,
         )
     rate = min(config.max_rate, max(config.min_rate, state.rate))
     cooldown_until = min(state.cooldown_until, now + config.max_cooldown)
+    open_until = (
+        min(state.open_until, now + config.breaker.open_interval) if state.open_until and config.breaker else 0.0
+    )
     farthest = max(now, cooldown_until) + HORIZON + LONGEST_BACKOFF + config.burst / config.min_rate
     if (
         rate == state.rate
         and cooldown_until == state.cooldown_until
         and state.next_slot <= farthest
         and state.hold_until <= now + config.max_cooldown
-        and max(state.cut_at, state.outage_since) <= now
+        and max(state.cut_at, state.outage_since, state.fault_at) <= now
+        and open_until == state.open_until
     ):
         return state
     return replace(
@@ -68,6 +74,8 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
         hold_until=min(state.hold_until, now + config.max_cooldown),
         cut_at=min(state.cut_at, now),
         outage_since=min(state.outage_since, now),
+        fault_at=min(state.fault_at, now),
+        open_until=open_until,
     )
 
 
@@ -86,6 +94,9 @@ def _is_finite(state: LimiterState) -> bool:
         + state.outage_since
         + state.rounds
         + state.recorded_rate
+        + state.faults
+        + state.fault_at
+        + state.open_until
     )
 
 
