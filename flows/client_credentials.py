@@ -19,6 +19,7 @@ import anyio.to_thread
 import httpx
 
 from flows.errors import Refused
+from limiter.redaction import hide
 from limiter.transport import origin
 
 MARGIN = 60.0
@@ -78,8 +79,9 @@ class _Token:
         value = answer.get("access_token")
         if not response.is_success or not isinstance(value, str) or not value.isprintable() or not value.isascii():
             said = answer.get("error_description") or answer.get("message") or answer.get("error") or "no token in it"
+            words = hide(str(said), [grant.client_secret, str(value)])[:200]
             raise Refused(
-                f"{response.request.url.host} gives no token ({response.status_code}: {str(said)[:200]}); look at "
+                f"{response.request.url.host} gives no token ({response.status_code}: {words}); look at "
                 f"{grant.origin}",
                 status=401,
             )

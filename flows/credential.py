@@ -91,11 +91,18 @@ class HookUrl(Credential):
         return {"headers": headers, "base_url": str(shown), "auth": _SecretAddress(url, shown)}
 
 
-class _SecretAddress(httpx.Auth):
-    """Sends to a secret address what is addressed to a harmless one, which is what errors and their requests show.
+class _Unshown(httpx.URL):
+    """An address that shows only its host: httpx writes each address that it asks into its log."""
 
-    Only the log of httpx itself shows where a request went: leave it above INFO, where it is by default.
-    """
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}/..."
+
+    def __repr__(self) -> str:
+        return f"URL({str(self)!r})"
+
+
+class _SecretAddress(httpx.Auth):
+    """Sends to a secret address what is addressed to a harmless one, which is what errors, requests and logs show."""
 
     def __init__(self, url: httpx.URL, shown: httpx.URL) -> None:
         self._url = url
@@ -105,7 +112,7 @@ class _SecretAddress(httpx.Auth):
         """See `httpx.Auth.auth_flow`."""
         shown = request.url
         if shown.copy_with(query=None) == self._shown:
-            request.url = self._url.copy_merge_params(shown.params)
+            request.url = _Unshown(self._url.copy_merge_params(shown.params))
         try:
             yield request
         finally:

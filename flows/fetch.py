@@ -14,6 +14,7 @@ from flows.reading import strict_json
 from flows.sources import Task
 from limiter import AimdClient
 from limiter.exchange import fault_delay, may_try_again
+from limiter.redaction import hide, secrets_of
 from limiter.transport import origin
 
 LARGEST = 64 * 1024 * 1024
@@ -86,19 +87,22 @@ def _try(client: AimdClient, task: Task, request: PageRequest, cursor: str | Non
         raise BadPage(f"the body was cut short ({type(error).__name__})") from error
     finally:
         response.close()
+    secrets = secrets_of(built)  # of a token that was asked for just now, too
+    content = hide(content, secrets)
+    headers = httpx.Headers([(name, hide(value, secrets)) for name, value in response.headers.multi_items()])
     if response.status_code == 304 and etag:
         return Page((), (), None, etag=etag, unchanged=True)
     if not response.is_success:
         # What was read of it by hand, so that a source's rules can look at it.
-        read = httpx.Response(response.status_code, headers=_plain(response.headers), content=content, request=built)
+        read = httpx.Response(response.status_code, headers=_plain(headers), content=content, request=built)
         if task.stream.empty(read):
             return Page((), (), None)
         raise refused(task, read)
-    answer = strict_json(content, response.headers.get("content-type", ""))
+    answer = strict_json(content, headers.get("content-type", ""))
     if said := task.source.refusal(answer):
         raise refused(task, httpx.Response(200, content=content, request=built), said)
     url, base = str(response.url), str(client.base_url)
-    return read_page(task.stream, Answer(answer, (), response.headers, url, base, cursor))
+    return read_page(task.stream, Answer(answer, (), headers, url, base, cursor))
 
 
 def _body(response: httpx.Response, task: Task) -> bytes:
@@ -149,4 +153,4 @@ def _vendors_words(response: httpx.Response) -> str:
     error = answer.get("error")
     found = [answer.get("message"), error.get("message") if isinstance(error, dict) else error, answer.get("detail")]
     words = next((each for each in found if isinstance(each, str)), "")
-    return " ".join(words.split())[:200]
+    return " ".join(hide(words, secrets_of(response.request)).split())[:200]

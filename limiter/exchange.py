@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
@@ -19,7 +19,8 @@ from limiter.bounds import Bounds, Faults, fault_delay, is_replayable, is_safe, 
 from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
 from limiter.errors import Terminal, Throttled, WaitTooLong
 from limiter.gate import Place
-from limiter.limiter import Granted, Limiter, TooLong
+from limiter.limiter import Granted, Limiter, Route, TooLong
+from limiter.redaction import hide, secrets_of
 from limiter.replies import Kind, Reply
 
 __all__ = ["Bounds", "exchange", "fault_delay", "may_try_again"]
@@ -53,6 +54,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         Terminal: The vendor says that waiting will not help.
         httpx.TransportError: The connection failed, after the retries of a safe request.
     """
+    route = limiter.route(request.method, request.url.path)
     waited = 0.0
     refusals = 0
     refused: Refused | None = None
@@ -60,7 +62,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
     while True:
         place, waited = yield from _entrance(limiter, request, bounds, waited, refused)
         try:
-            ticket, waited = yield from _admission(limiter, request, bounds, waited, refused)
+            tickets, waited = yield from _admission(route, request, bounds, waited, refused)
             sent_at = bounds.monotonic()
             limiter.tally.add(requests=1)
             in_flight = place.send()
@@ -80,10 +82,8 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             yield Sleep(pause)
             waited += pause
             continue
-        reply, body = yield from _classification(limiter, response, bounds)
+        reply, body = yield from _classification(limiter, request, response, bounds)
         limiter.tally.add(throttled=reply.kind is Kind.THROTTLED)
-        if reply.kind is Kind.REFUSED:
-            return response
         if reply.kind is Kind.FAULT:
             pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
             if pause is None:
@@ -92,9 +92,8 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             yield Sleep(pause)
             waited += pause
             continue
-        learned = yield Transact(limiter.bucket, limiter.settling(ticket, response.status_code, reply, in_flight))
-        limiter.report(learned, reply, bounds.monotonic(), in_flight)
-        if reply.kind is Kind.FINE:
+        yield from _learning(route, tickets, response.status_code, reply, bounds, in_flight)
+        if reply.kind in (Kind.FINE, Kind.REFUSED):
             return response
         if reply.kind is Kind.TERMINAL:
             yield Close(response)
@@ -122,9 +121,42 @@ def _entrance(
 
 
 def _admission(
+    route: Route, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None
+) -> Generator[Effect, Any, tuple[dict[Limiter, Ticket], float]]:
+    """Wait for a slot of each limit; gives the tickets as sent now and the seconds waited in all."""
+    passed = route.passed
+    if len(passed) > 1 and bounds.max_wait is not None:
+        for limiter in passed:  # whoever must wait too long for one takes no slot of another
+            found, now = yield Read(limiter.bucket)
+            if limiter.opens(found, now) - now > bounds.patience(waited):
+                raise _too_long(limiter, request, refused, bounds, limiter.opens(found, now))
+    tickets: dict[Limiter, Ticket] = {}
+    while True:
+        for limiter in passed:
+            if limiter not in tickets:
+                ticket, waited = yield from _slot(limiter, request, bounds, waited, refused)
+                if ticket is not None:
+                    tickets[limiter] = ticket
+        if len(tickets) == 1:
+            return tickets, waited
+        # While it waited for the one, a cooldown may have voided the other.
+        for limiter in tuple(tickets):
+            found, now = yield Read(limiter.bucket)
+            valid = limiter.still_valid(found, now, tickets.pop(limiter))
+            if valid is not None:
+                tickets[limiter] = valid
+        if all(limiter in tickets or limiter.when_named for limiter in passed):
+            return tickets, waited
+
+
+def _slot(
     limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None
-) -> Generator[Effect, Any, tuple[Ticket, float]]:
-    """Wait for a slot; gives the ticket as sent now and the seconds waited in all."""
+) -> Generator[Effect, Any, tuple[Ticket | None, float]]:
+    """Wait for a slot of one limit; None of a limit that the vendor has never named."""
+    if limiter.when_named:
+        found, _ = yield Read(limiter.bucket)
+        if found is None:
+            return None, waited
     looked_before = False
     while True:
         reservation: Granted | TooLong = yield Transact(
@@ -147,22 +179,43 @@ def _admission(
             return valid, waited
 
 
+def _learning(
+    route: Route, tickets: dict[Limiter, Ticket], status: int, reply: Reply, bounds: Bounds, in_flight: int
+) -> Generator[Effect, Any, None]:
+    """A refusal teaches the limit that it is about; anything else, all that the request has passed."""
+    about = route.of(reply.word)
+    if reply.kind in (Kind.THROTTLED, Kind.OVERLOADED, Kind.TERMINAL):
+        teaches = [about]
+    elif reply.kind is Kind.REFUSED and reply.told is None:
+        teaches = []
+    else:
+        teaches = list(tickets)
+    for limiter in teaches:
+        said = reply if limiter is about else replace(reply, told=None)
+        # The vendor may name one that the request did not have to pass.
+        ticket = tickets.get(limiter) or Ticket(next(iter(tickets.values())).at, None, paced=False)
+        learned = yield Transact(limiter.bucket, limiter.settling(ticket, status, said, in_flight))
+        limiter.report(learned, said, bounds.monotonic(), in_flight)
+
+
 def _classification(
-    limiter: Limiter, response: httpx.Response, bounds: Bounds
+    limiter: Limiter, request: httpx.Request, response: httpx.Response, bounds: Bounds
 ) -> Generator[Effect, Any, tuple[Reply, bytes]]:
     config, codes = limiter.config, bounds.backoff_status_codes
     body = b""
     if replies.wants_body(config, response.status_code, codes):
-        body = yield Peek(response)
+        body = hide((yield Peek(response)), secrets_of(request))
     now = 0.0
-    if "retry-after" in response.headers or "x-ratelimit-reset" in response.headers:
-        _, now = yield Read(limiter.bucket)  # such a header may hold a date, and dates are the store's
+    if not response.is_success:
+        _, now = yield Read(limiter.bucket)  # for dates in its headers, which are the store's
     return replies.classify(config, response.status_code, response.headers, body, now, codes), body
 
 
 def _kept(request: httpx.Request, response: httpx.Response, body: bytes) -> httpx.Response:
     """A reply as an error carries it: closed, and readable as far as it was read."""
-    decoded = [(k, v) for k, v in response.headers.raw if k.lower() not in (b"content-encoding", b"content-length")]
+    secrets = secrets_of(request)
+    raw = [(k, hide(v, secrets)) for k, v in response.headers.raw]
+    decoded = [(k, v) for k, v in raw if k.lower() not in (b"content-encoding", b"content-length")]
     return httpx.Response(response.status_code, headers=decoded, content=body, request=request)
 
 

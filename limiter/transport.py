@@ -6,7 +6,6 @@ They wrap any other transport, so `httpx.Client`, auth, event hooks, `respx` and
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Generator
 from types import TracebackType
@@ -21,9 +20,7 @@ from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Trans
 from limiter.exchange import exchange
 from limiter.limiter import Limiter
 from limiter.peek import apeek, peek
-
-CREDENTIALS = re.compile(r"auth|cookie|token|secret|passw|session|api-?key|access-?key", re.IGNORECASE)
-"""Headers whose name has one of these in it never leave for another host."""
+from limiter.redaction import CREDENTIALS
 
 Steps = Generator[Effect, Any, httpx.Response]
 

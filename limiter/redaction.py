@@ -1,0 +1,57 @@
+"""No secret in what is kept of an answer: some vendors repeat the token that they refuse, in words or in a link."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable
+from typing import AnyStr
+from urllib.parse import quote, quote_plus
+
+import httpx
+
+CREDENTIALS = re.compile(r"auth|cookie|token|secret|passw|session|api-?key|access-?key", re.IGNORECASE)
+"""Headers whose name has one of these in it never leave for another host."""
+HIDDEN = "[credential]"
+"""What stands where a secret stood."""
+SHORTEST = 8
+"""Characters of a secret: what is shorter may be an ordinary word."""
+
+
+def hide(content: AnyStr, secrets: Iterable[str]) -> AnyStr:
+    """Text or bytes without the secrets, as they are or spelled for a URL, for JSON or in base64.
+
+    Args:
+        content: What somebody else wrote.
+        secrets: What may not stand in it.
+
+    Example:
+        >>> hide("ntn_0123 is wrong", ["ntn_0123"])
+        '[credential] is wrong'
+    """
+    for secret in secrets:
+        for form in _forms(secret):
+            if isinstance(content, bytes):
+                content = content.replace(form.encode(), HIDDEN.encode())
+            else:
+                content = content.replace(form, HIDDEN)
+    return content
+
+
+def secrets_of(request: httpx.Request) -> list[str]:
+    """What authorizes a request: a bearer token without the word before it.
+
+    Example:
+        >>> secrets_of(httpx.Request("GET", "https://api.test", headers={"Authorization": "Bearer ntn_0123"}))
+        ['ntn_0123']
+    """
+    values = [value for name, value in request.headers.items() if CREDENTIALS.search(name)]
+    return [word for value in values for word in value.split() if len(word) >= SHORTEST]
+
+
+def _forms(secret: str) -> list[str]:
+    in_json = json.dumps(secret)[1:-1]
+    in_base64 = base64.b64encode(secret.encode()).decode().rstrip("=")
+    forms = (secret, in_json, in_json.replace("/", "\\/"), quote(secret, safe=""), quote_plus(secret), in_base64)
+    return sorted(set(forms), key=len, reverse=True)
