@@ -10,6 +10,8 @@ pace     GCRA (ITU-T I.371): one number, the theoretical arrival time of the nex
          1/rate seconds; a tolerance of (burst - 1) slots lets a rested client start with a burst. No slot is handed
          out more than HORIZON ahead, the waiter looks again instead: slots reserved at an old, slow rate, or by a
          process that died, would otherwise outlive the rate.
+count    What was let go is counted at the reservation, which writes anyway, and not at the reply: the request refused
+         first knows how many went before it, and a success that teaches nothing writes nothing.
 teach    Only a request that the limiter made wait says anything about the rate; idle time teaches nothing. 429s to
          requests sent before the last cut belong to the same congestion event: they may lengthen the hold, no more.
 search   Climb by increase_step per success until there is a ceiling (the rate at which the vendor last objected), and
@@ -85,11 +87,13 @@ class Ticket:
         at: Not before then, epoch seconds; once sent, when it was.
         generation: The state's at the reservation; None means no slot yet: look again at `at`.
         paced: The limiter made it wait, so its reply teaches.
+        before: How many were let go before it since the last cut; what was delivered, if it is refused.
     """
 
     at: float
     generation: int | None
     paced: bool
+    before: int = 0
 
 
 def earliest(state: LimiterState, config: ApiRateConfig, now: float) -> float:
@@ -126,10 +130,11 @@ def reserve(
     taken = replace(
         state,
         next_slot=max(state.next_slot, at) + 1.0 / state.rate + _pause_of_one(state, config),
+        delivered=state.delivered + 1,
         since=state.since + idle,
         updated_at=now,
     )
-    return taken, Ticket(at, state.generation, paced=waited or at > now)
+    return taken, Ticket(at, state.generation, paced=waited or at > now, before=state.delivered)
 
 
 def is_void(state: LimiterState, ticket: Ticket) -> bool:
@@ -138,29 +143,34 @@ def is_void(state: LimiterState, ticket: Ticket) -> bool:
 
 
 def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ticket) -> LimiterState:
-    """Learn from a reply that was not refused. `ticket.at` is when the request was sent."""
-    delivered = state.delivered + 1
+    """Learn from a reply that was not refused: the very same state if it teaches nothing, so that nothing is written.
+
+    `ticket.at` is when the request was sent.
+    """
     if ticket.at < state.cut_at or not (ticket.paced or state.outage_since):
-        return replace(state, delivered=delivered, updated_at=now)  # says nothing about the rate of now
+        return state  # says nothing about the rate of now
     if state.outage_since:
         hold = max(HOLD_OUTAGES * max(1.0, now - state.outage_since), HOLD_REQUESTS / state.rate)
         return replace(
             state,
-            delivered=delivered,
             next_slot=max(now, state.next_slot - _pause_of_one(state, config)),
             hold_until=now + min(config.max_cooldown, hold * (HOLD_SURPRISED if state.surprised else 1.0)),
             outage_since=0.0,
             rounds=max(0, state.rounds - 2),
             updated_at=now,
         )
-    step, probing = 0.0, state.probing
     if _is_searching(state):
+        probing = state.probing
         step = min(config.increase_step * (1.0 if state.rate > state.ceiling else 0.5), STEEPEST * state.rate)
     elif now >= state.hold_until:
         # Successes come at `rate` per second, so this is GROWTH of the rate per second.
-        step, probing = min(config.increase_step, GROWTH, GENTLEST * state.rate), True
+        probing, step = True, min(config.increase_step, GROWTH, GENTLEST * state.rate)
+    else:
+        return state
     rate = min(config.max_rate, state.rate + step)
-    return replace(state, delivered=delivered, rate=rate, probing=probing, updated_at=now)
+    if rate == state.rate and probing == state.probing:
+        return state
+    return replace(state, rate=rate, probing=probing, updated_at=now)
 
 
 def throttled(
@@ -186,12 +196,16 @@ def throttled(
     # One doubling per cooldown, not per refusal: the rest of those in flight do not count again.
     rounds = min(MOST_ROUNDS, state.rounds + (ticket.at >= state.cooldown_until))
     begins = is_event(state, ticket)
-    state = replace(state, rounds=rounds, throttles=state.throttles + 1)
+    delivered = 0 if state.outage_since else state.delivered  # what an outage refuses was not
+    state = replace(state, rounds=rounds, throttles=state.throttles + 1, delivered=delivered, updated_at=now)
     state = held(state, config, now, retry_after or _backoff(rounds))
     if not begins:
         return state
     surprise = not state.probing or _is_searching(state)
-    rate = state.rate if spared else max(config.min_rate, _cut(state, config, surprise))
+    # What went before it, until the vendor takes more: to the end of the wait, as seen when the request was sent.
+    delivered = min(ticket.before, state.delivered)
+    seconds = state.cooldown_until - (now - ticket.at) - state.since
+    rate = state.rate if spared else max(config.min_rate, _cut(state, config, surprise, delivered, seconds))
     return replace(
         state,
         rate=rate,
@@ -215,7 +229,7 @@ def held(state: LimiterState, config: ApiRateConfig, now: float, wait: float) ->
     """Nobody sends for `wait` seconds; what was reserved before is void. The rate stays."""
     until = now + min(wait, config.max_cooldown)
     if until <= max(state.cooldown_until, now):
-        return replace(state, updated_at=now)
+        return state
     return replace(
         state,
         cooldown_until=until,
@@ -229,12 +243,12 @@ def _is_searching(state: LimiterState) -> bool:
     return not FAR_BELOW * state.ceiling <= state.rate <= STALE * state.ceiling
 
 
-def _cut(state: LimiterState, config: ApiRateConfig, surprise: bool) -> float:
+def _cut(state: LimiterState, config: ApiRateConfig, surprise: bool, delivered: int, seconds: float) -> float:
     expected = state.rate * config.decrease_factor
     if not surprise:
         return expected
-    deepest = FAR_OFF if 0 < state.delivered < state.rate else DEEPEST
-    measured = SLACK * state.delivered / max(1e-3, state.cooldown_until - state.since)
+    deepest = FAR_OFF if 0 < delivered < state.rate else DEEPEST
+    measured = SLACK * delivered / max(1e-3, seconds)
     return min(expected, max(deepest * state.rate, measured))
 
 

@@ -120,6 +120,7 @@ class Bucket(RuleBasedStateMachine):
             assert self.state.rate == before.rate, "learned from a request that had not waited"
         if ticket.at >= self.cut_at:
             self.quiet = True
+        assert (self.state is before) == (self.state == before), "what changes nothing must not be written"
 
     @rule(ticket=consumes(flying), retry_after=advice)
     def throttle(self, ticket: aimd.Ticket, retry_after: float | None) -> None:
@@ -201,7 +202,9 @@ def test_no_row_stops_a_bucket_for_longer_than_max_cooldown(
 
     now += longest
     state, ticket = aimd.reserve(aimd.at_time(state, config, now), config, now, waited=True)
-    assert ticket == aimd.Ticket(now, state.generation, paced=True), "after that, there is a slot at once"
+    assert (ticket.at, ticket.generation, ticket.paced) == (now, state.generation, True), (
+        "after that, there is a slot at once"
+    )
     # It paces again, it learns again, and nothing raises.
     following = aimd.earliest(aimd.at_time(state, config, now), config, now)
     assert config.burst > 1 or following >= now + 1 / state.rate - NEAR

@@ -82,9 +82,31 @@ def test_a_step_is_at_most_a_twentieth_of_a_slow_rate() -> None:
     assert aimd.succeeded(aimd.fresh(config, 999.0), config, 1000.0, SENT).rate == pytest.approx(0.105)
 
 
-def test_a_request_that_did_not_wait_teaches_nothing() -> None:
-    state = aimd.succeeded(aimd.fresh(CONFIG, 999.0), CONFIG, 1000.0, replace(SENT, paced=False))
-    assert (state.rate, state.delivered) == (2.0, 1)
+@pytest.mark.parametrize(
+    ("state", "ticket"),
+    [
+        (aimd.fresh(CONFIG, 999.0), replace(SENT, paced=False)),
+        (known(hold_until=1000.5), SENT),
+        (known(cut_at=1000.5), SENT),
+        (known(rate=10.0, ceiling=0.0), SENT),
+    ],
+    ids=["it had not waited", "the rate is held", "sent before the last cut", "as fast as allowed"],
+)
+def test_a_success_that_teaches_nothing_leaves_the_very_same_state(state: LimiterState, ticket: aimd.Ticket) -> None:
+    assert aimd.succeeded(state, CONFIG, 1000.0, ticket) is state
+
+
+def test_what_was_let_go_is_counted_and_each_request_knows_how_many_went_before_it() -> None:
+    state = aimd.fresh(CONFIG, 1000.0)
+    counts = []
+    for _ in range(3):
+        state, ticket = aimd.reserve(state, CONFIG, 1000.0)
+        counts.append((ticket.before, state.delivered))
+    assert counts == [(0, 1), (1, 2), (2, 3)]
+    cut = aimd.throttled(state, CONFIG, 1001.0, replace(ticket, at=1000.9), 1.0)
+    assert cut.delivered == 0
+    asked, again = aimd.reserve(cut, CONFIG, 1002.0)
+    assert aimd.throttled(asked, CONFIG, 1002.1, again, 1.0).delivered == 0, "an outage delivers nothing"
 
 
 def test_near_the_ceiling_growth_is_per_second_and_waits_for_the_end_of_the_hold() -> None:
@@ -131,17 +153,19 @@ def test_an_expected_refusal_leaves_decrease_factor_of_the_rate() -> None:
 )
 def test_a_surprise_lands_on_what_was_delivered(delivered: float, left: float) -> None:
     # A hundred seconds and one of hold since counting began.
-    state = aimd.throttled(known(delivered=round(delivered * 101)), CONFIG, 1000.0, SENT, 1.0)
+    before = round(delivered * 101)
+    state = aimd.throttled(known(delivered=before + 9), CONFIG, 1000.0, replace(SENT, before=before), 1.0)
     assert state.rate == pytest.approx(left, rel=1e-3)
     assert state.surprised
 
 
 def test_a_refusal_within_the_first_second_leaves_a_tenth_and_the_search_begins_again() -> None:
-    far_off = aimd.throttled(known(rate=9.0, since=999.5, delivered=3), CONFIG, 1000.0, SENT, 30.0)
+    third = replace(SENT, before=2)
+    far_off = aimd.throttled(known(rate=9.0, since=999.5, delivered=3), CONFIG, 1000.0, third, 30.0)
     assert far_off.rate == pytest.approx(aimd.FAR_OFF * 9.0)
-    assert aimd.throttled(known(rate=9.0, since=999.5), CONFIG, 1000.0, SENT, 30.0).rate == aimd.DEEPEST * 9.0, (
-        "nothing was delivered at all: somebody else has used the quota up, or a lockout of before goes on"
-    )
+    assert (
+        aimd.throttled(known(rate=9.0, since=999.5, delivered=1), CONFIG, 1000.0, SENT, 30.0).rate == aimd.DEEPEST * 9.0
+    ), "nothing was delivered at all: somebody else has used the quota up, or a lockout of before goes on"
     now = far_off.cooldown_until
     back = far_off
     for _ in range(2):  # the first ends the outage
@@ -176,9 +200,10 @@ def test_after_the_first_cooldown_everybody_goes_on() -> None:
 
 def test_idle_time_is_no_delivery_at_a_low_rate() -> None:
     busy = known(delivered=400)
+    last = replace(SENT, before=400)
     rested, ticket = aimd.reserve(aimd.at_time(busy, CONFIG, 9000.0), CONFIG, 9000.0)
     after = aimd.throttled(rested, CONFIG, 9000.0, ticket, 1.0)
-    assert after.rate == pytest.approx(aimd.throttled(busy, CONFIG, 1000.0, SENT, 1.0).rate, rel=0.01)
+    assert after.rate == pytest.approx(aimd.throttled(busy, CONFIG, 1000.0, last, 1.0).rate, rel=0.01)
 
 
 def test_the_floor_holds() -> None:
@@ -287,7 +312,7 @@ def test_a_cooldown_voids_what_was_reserved_before_it() -> None:
 @pytest.mark.parametrize("wait", [0.0, 3.0])
 def test_a_hold_that_ends_sooner_changes_nothing(wait: float) -> None:
     held = aimd.held(known(), CONFIG, 1000.0, 10.0)
-    assert aimd.held(held, CONFIG, 1001.0, wait) == replace(held, updated_at=1001.0)
+    assert aimd.held(held, CONFIG, 1001.0, wait) is held
 
 
 def test_a_clock_set_back_takes_every_time_with_it() -> None:
