@@ -7,7 +7,8 @@ to wait for and to retry, so these tasks have no retries of their own; what is r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import anyio.to_thread
@@ -21,6 +22,7 @@ from flows.events import emit_limiter_event
 from flows.pages import iterate, iterate_async
 from flows.paginators import Paginator
 from limiter import make_async_client_for, make_client_for
+from limiter.redaction import leave_credentials_behind
 from state import context
 
 
@@ -73,11 +75,13 @@ def call_api(
     """
     _name_the_run(api)
     options = client_options_for(api, credentials, headers)
-    with make_client_for(
-        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
-    ) as client:
-        response = client.request(method, path, params=params, json=json, extensions={"safe": safe})
-    return _content(response)
+    with (
+        _errors_fit_to_keep(),
+        make_client_for(
+            api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+        ) as client,
+    ):
+        return _content(client.request(method, path, params=params, json=json, extensions={"safe": safe}))
 
 
 @task(name="call API", task_run_name="{method} {api} {path}", tags=["aimd"], retries=0, cache_policy=NO_CACHE)
@@ -98,11 +102,11 @@ async def call_api_async(
     """As `call_api`, for async flows: waiting blocks nobody."""
     _name_the_run(api)
     options = await anyio.to_thread.run_sync(client_options_for, api, credentials, headers)  # a block comes over HTTP
-    async with make_async_client_for(
-        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
-    ) as client:
-        response = await client.request(method, path, params=params, json=json, extensions={"safe": safe})
-    return _content(response)
+    with _errors_fit_to_keep():
+        async with make_async_client_for(
+            api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+        ) as client:
+            return _content(await client.request(method, path, params=params, json=json, extensions={"safe": safe}))
 
 
 @task(
@@ -134,7 +138,8 @@ def paginate(
         ...     return [user["name"] for user in paginate("notion", "GET", "/users")]
     """
     _name_the_run(api)
-    return list(iterate(api, method, path, paginator=paginator, records=records, **how))
+    with _errors_fit_to_keep():
+        return list(iterate(api, method, path, paginator=paginator, records=records, **how))
 
 
 @task(
@@ -145,7 +150,8 @@ async def paginate_async(
 ) -> list[Any]:
     """As `paginate`, for async flows: waiting blocks nobody."""
     _name_the_run(api)
-    return [each async for each in iterate_async(api, method, path, paginator=paginator, records=records, **how)]
+    with _errors_fit_to_keep():
+        return [each async for each in iterate_async(api, method, path, paginator=paginator, records=records, **how)]
 
 
 def _name_the_run(api: str) -> None:
@@ -156,6 +162,16 @@ def _name_the_run(api: str) -> None:
         # A task's tags are fixed before its arguments are known. A run's go to the server with its next state, as
         # Prefect itself does with the name that it makes of the arguments.
         running.task_run.tags.append(f"api:{api}")
+
+
+@contextmanager
+def _errors_fit_to_keep() -> Iterator[None]:
+    """A task's error may be pickled, for another process or with the run's state; httpx's takes its request along."""
+    try:
+        yield
+    except httpx.HTTPError as error:
+        leave_credentials_behind(error)
+        raise
 
 
 def _content(response: httpx.Response) -> Any:

@@ -50,6 +50,31 @@ def secrets_of(request: httpx.Request) -> list[str]:
     return [word for value in values for word in value.split() if len(word) >= SHORTEST]
 
 
+def without_credentials(request: httpx.Request) -> httpx.Request:
+    """The request as it may go to another host than the API's (a redirect, an absolute link), or be kept."""
+    headers = [(name, value) for name, value in request.headers.raw if not CREDENTIALS.search(name.decode("latin-1"))]
+    return httpx.Request(
+        request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
+    )
+
+
+def leave_credentials_behind(error: httpx.HTTPError) -> None:
+    """Take from an error what authorized its request, and what the answer repeats of it.
+
+    Args:
+        error: Of any client; a copy of its request and of its answer takes their places.
+    """
+    if error._request is None:
+        return
+    secrets, error.request = secrets_of(error.request), without_credentials(error.request)
+    if isinstance(error, httpx.HTTPStatusError) and error.response.is_closed:
+        answer = error.response
+        raw = [(name, hide(value, secrets)) for name, value in answer.headers.raw]
+        kept = [(name, value) for name, value in raw if name.lower() not in (b"content-encoding", b"content-length")]
+        content = hide(answer.read(), secrets)
+        error.response = httpx.Response(answer.status_code, headers=kept, content=content, request=error.request)
+
+
 def _forms(secret: str) -> list[str]:
     in_json = json.dumps(secret)[1:-1]
     in_base64 = base64.b64encode(secret.encode()).decode().rstrip("=")

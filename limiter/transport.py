@@ -20,7 +20,7 @@ from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Trans
 from limiter.exchange import exchange
 from limiter.limiter import Limiter
 from limiter.peek import apeek, peek
-from limiter.redaction import CREDENTIALS
+from limiter.redaction import without_credentials
 
 Steps = Generator[Effect, Any, httpx.Response]
 
@@ -207,14 +207,6 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     """Scheme, host and port: what a credential belongs to."""
     default = {"http": 80, "https": 443}.get(url.scheme)
     return url.scheme, url.host, url.port or default
-
-
-def without_credentials(request: httpx.Request) -> httpx.Request:
-    """The request as it may go to another host than the API's (a redirect to a file store, an absolute link)."""
-    headers = [(name, value) for name, value in request.headers.raw if not CREDENTIALS.search(name.decode("latin-1"))]
-    return httpx.Request(
-        request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
-    )
 
 
 def _returned(stop: StopIteration) -> httpx.Response:

@@ -1,0 +1,54 @@
+"""What a vendor repeats of a credential stands nowhere that is kept."""
+
+import base64
+import json
+import pickle
+from urllib.parse import quote
+
+import httpx
+import pytest
+
+from limiter.redaction import HIDDEN, hide, leave_credentials_behind, secrets_of
+
+TOKEN = "ntn_k/9+Zq=\"x'y&20"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        TOKEN,
+        quote(TOKEN, safe=""),
+        json.dumps(TOKEN)[1:-1],
+        json.dumps(TOKEN)[1:-1].replace("/", "\\/"),
+        base64.b64encode(TOKEN.encode()).decode(),
+    ],
+)
+def test_a_secret_is_hidden_in_each_form(form):
+    said = f"before {form} after"
+    assert hide(said, [TOKEN]).startswith(f"before {HIDDEN}")
+    assert hide(said.encode(), [TOKEN]) == hide(said, [TOKEN]).encode()
+    assert form not in hide(said, [TOKEN])
+
+
+def test_words_are_no_secrets():
+    request = httpx.Request("GET", "https://api.test", headers={"Authorization": "Bearer short", "Accept": "text/html"})
+    assert secrets_of(request) == []
+
+
+@pytest.mark.parametrize("status", [None, 403])
+def test_an_error_can_be_kept_without_its_credential(status):
+    def vendor(request):
+        if status is None:
+            raise httpx.ConnectError("nobody is there")
+        return httpx.Response(status, json={"message": f"{request.headers['Authorization']} is wrong"})
+
+    client = httpx.Client(transport=httpx.MockTransport(vendor), headers={"Authorization": f"Bearer {TOKEN}"})
+    with pytest.raises(httpx.HTTPError) as caught:
+        client.get("https://api.test/users").raise_for_status()
+    assert b"ntn_" in pickle.dumps(caught.value)
+    leave_credentials_behind(caught.value)
+    kept = pickle.dumps(caught.value)
+    assert b"ntn_" not in kept
+    assert caught.value.request.url == "https://api.test/users"
+    if status:
+        assert caught.value.response.json() == {"message": f"Bearer {HIDDEN} is wrong"}
