@@ -17,6 +17,7 @@ from state.context import run_id
 from state.evidence import EvidenceStore
 from state.records import Bucket, HistoryEvent, LimiterState
 from state.store import Clock, Decide
+from state.tokens import MemoryTokens
 
 T = TypeVar("T")
 
@@ -37,6 +38,7 @@ class MemoryStore:
         self._history: dict[Bucket, deque[HistoryEvent]] = {}
         self._opening = threading.Lock()
         self._evidence: EvidenceStore | None = None
+        self.tokens = MemoryTokens(clock)
         fork.tell_in_child(self)
 
     def __enter__(self) -> MemoryStore:

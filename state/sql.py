@@ -20,6 +20,7 @@ from state.patience import persistently
 from state.records import PUBLIC_FIELDS, Bucket, HistoryEvent, LimiterState
 from state.retention import Retention
 from state.store import Clock, Decide
+from state.tokens_sql import SqlTokens
 from state.turns import Turns
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class SqlStore:
         self._kept: Connection | None = None
         self._opening = threading.Lock()
         self._evidence: EvidenceStore | None = None
+        self._tokens: SqlTokens | None = None
         self._engine = engines.connect(self._address, "NORMAL")
         self._hot = statements.compiled(self._engine.dialect)
         schema.prepare(self._address)
@@ -80,6 +82,15 @@ class SqlStore:
                 durable = engines.connect(self._address, "FULL")
                 self._evidence = EvidenceStore(durable, url=self.url, clock=self._clock)
             return self._evidence
+
+    @property
+    def tokens(self) -> SqlTokens:
+        """The shared tokens of the same database, as durable."""
+        with self._opening:
+            if self._tokens is None:
+                durable = engines.connect(self._address, "FULL")
+                self._tokens = SqlTokens(durable, url=self.url, clock=self._clock)
+            return self._tokens
 
     def transact(self, bucket: Bucket, decide: Decide[T]) -> T:
         """See `state.store.Store.transact`."""
@@ -177,8 +188,9 @@ class SqlStore:
                 self._kept.close()
                 self._kept = None
             self._engine.dispose()
-        if self._evidence is not None:
-            self._evidence.close()
+        for opened in (self._evidence, self._tokens):
+            if opened is not None:
+                opened.close()
 
     def _time(self, connection: Connection, found: Any) -> float:
         if self._clock is None and found is not None and len(found) > _TIME:

@@ -14,6 +14,7 @@ from state.records import Bucket, Decision, HistoryEvent, LimiterState
 
 if TYPE_CHECKING:
     from state.evidence import EvidenceStore
+    from state.tokens import TokenStore
 
 T = TypeVar("T")
 Clock = Callable[[], float]
@@ -81,6 +82,11 @@ class Store(AbstractContextManager["Store"], Protocol):
     @property
     def evidence(self) -> EvidenceStore:
         """The evidence, cursors and runs of the same database."""
+        ...
+
+    @property
+    def tokens(self) -> TokenStore:
+        """The shared tokens of the same database."""
         ...
 
     def close(self) -> None:

@@ -125,3 +125,19 @@ evidence_current = Table(
     Column("seen_at", Float, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# One for each application whose tokens the programs share. The token itself is sealed: see `state.tokens`.
+vendor_token = Table(
+    "vendor_token",
+    metadata,
+    Column("issuer", String, primary_key=True),
+    Column("client_id", String, primary_key=True),
+    Column("serial", BigInteger, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("given_at", Float, nullable=False),
+    Column("renew_at", Float, nullable=False),
+    Column("lease", String, nullable=False),
+    Column("lease_until", Float, nullable=False),
+    Column("mints", JSON, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -13,13 +13,14 @@ from state import fork
 from state.errors import DatabaseUnreachable, translated
 from state.patience import persistently
 from state.records import Collection
+from state.tokens import TokenKey
 from state.turns import Turns
 
 T = TypeVar("T")
 
 
 class Transactions:
-    """What `state.evidence` works with.
+    """What `state.evidence` and `state.tokens_sql` work with.
 
     Args:
         engine: From `state.engine.connect`.
@@ -52,18 +53,18 @@ class Transactions:
         """Release the connections."""
         self._engine.dispose()
 
-    def _write(self, work: Callable[[Connection], T], collection: Collection | None = None) -> T:
-        """Do it in a transaction, alone in its collection.
+    def _write(self, work: Callable[[Connection], T], on: Collection | TokenKey | None = None) -> T:
+        """Do it in a transaction, alone on what it works on.
 
         Args:
             work: Done again if the server went away meanwhile, even if it was lost during the commit.
-            collection: What it works on, if anything that others may work on.
+            on: What it works on, if anything that others may work on.
         """
 
         def attempt() -> T:
             with self._working(), self._engine.begin() as connection:
-                if collection is not None:
-                    engines.queue(connection, repr(collection))
+                if on is not None:
+                    engines.queue(connection, repr(on))
                 return work(connection)
 
         return persistently(attempt)

@@ -16,7 +16,8 @@ from state import open_store, schema, tables
 from state.errors import DatabaseCorrupt, DatabaseFull, DatabaseUnavailable, SchemaTooNew
 from state.schema import SchemaStatus
 
-TABLES = {"cursor", "evidence", "evidence_current", "limiter", "limiter_history", "sync_run", "aimd_version"}
+OF_0001 = {"cursor", "evidence", "evidence_current", "limiter", "limiter_history", "sync_run", "aimd_version"}
+TABLES = {*OF_0001, "vendor_token"}
 
 
 def tables_of(path: Path) -> set[str]:
