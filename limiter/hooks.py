@@ -1,5 +1,8 @@
 """Who hears of what a limiter learns: anything that can be called with a `LimiterEvent`.
 
+A callback is one; `limiter.json_lines.JsonLines` writes lines of JSON, `limiter.metrics.PrometheusHook` keeps metrics,
+and the log `limiter` has every change by itself (`log_event`). docs/hooks.md shows each at work.
+
 Hooks are called after the change is kept and outside of the store's transaction, in the thread or on the event loop of
 the request that brought it. So a hook is quick: what is slow goes into a queue of its own. One that fails is logged
 once and never stops a request.
@@ -23,15 +26,23 @@ Example:
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from state.records import Bucket, HistoryEvent
 
 log = logging.getLogger("limiter")
 
-_LEVELS = {"increase": logging.DEBUG, "recovered": logging.DEBUG, "terminal": logging.ERROR}
+_LEVELS = {
+    "increase": logging.DEBUG,
+    "recovered": logging.DEBUG,
+    "closed": logging.INFO,
+    "terminal": logging.ERROR,
+}
+_UNMOVED = frozenset({"terminal", "opened", "closed"})
+"""Kinds that leave the rate as it was."""
+_WORDS = {"opened": "the circuit opened", "closed": "the circuit closed"}
 
 _complained: set[tuple[str, type[Exception]]] = set()
 """What was said of failing hooks in this process; a hook that fails would else fail at every request."""
@@ -45,15 +56,16 @@ class LimiterEvent:
         bucket: Of which limit: the API, the scope and whose quota.
         tenant: On whose behalf the request was that brought it.
         kind: `increase`, `backoff` (the rate was cut), `cooldown` (a hold without a cut), `recovered` (the first
-            success after it), `terminal` (a refusal that waiting does not end).
+            success after it), `terminal` (a refusal that waiting does not end), `opened` (the circuit, after faults in
+            a row), `closed` (the vendor answers again).
         at: When, epoch seconds of the store's clock.
         rate_before: Requests per second.
         rate_after: Requests per second.
         ceiling: The rate at which the vendor last objected, requests per second; 0.0 if it never has.
         retry_after: What the vendor asked for, seconds; None if it did not.
-        status: The HTTP status that caused it; None after a success.
-        cooldown_until: The end of the hold after it, epoch seconds; 0.0 when none.
-        reason: The vendor's own word for a refusal; `""` if it gave none.
+        status: The HTTP status that caused it; None after a success, or if there was no reply.
+        cooldown_until: The end of the hold after it, epoch seconds; 0.0 when none. Of `opened`, when one may ask again.
+        reason: The vendor's own word for a refusal, or the name of a connection's failure; `""` if there is none.
     """
 
     bucket: Bucket
@@ -73,12 +85,64 @@ class LimiterEvent:
         """Seconds for which nobody sends; 0.0 if somebody may."""
         return max(0.0, self.cooldown_until - self.at)
 
+    @property
+    def figures(self) -> dict[str, Any]:
+        """All of it under flat names, in values that JSON has: what a structured log takes.
+
+        Example:
+            >>> LimiterEvent(Bucket("notion"), "acme", "backoff", 9.0, 2.0, 1.34, status=429).figures["event"]
+            'backoff'
+        """
+        return {
+            "event": self.kind,
+            "api": self.bucket.api,
+            "scope": self.bucket.scope,
+            "quota_key": self.bucket.quota_key,
+            "bucket": str(self.bucket),
+            "tenant": self.tenant,
+            "at": self.at,
+            "rate_before": self.rate_before,
+            "rate_after": self.rate_after,
+            "ceiling": self.ceiling,
+            "retry_after": self.retry_after,
+            "cooldown_until": self.cooldown_until,
+            "status": self.status,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsCounted:
+    """What a client has done since it was last told.
+
+    Attributes:
+        api: The preset's name.
+        tenant: On whose behalf.
+        requests: Sends, those that were tried again included.
+        throttled: Replies by which the vendor said "too fast".
+        waited: Seconds spent waiting for slots and cooldowns.
+    """
+
+    api: str
+    tenant: str
+    requests: int = 0
+    throttled: int = 0
+    waited: float = 0.0
+
 
 class Hook(Protocol):
     """Hears of every change of a limiter, one after the other from each thread, and from several threads at once."""
 
     def __call__(self, happened: LimiterEvent, /) -> None:
         """Take note of it, quickly; what it raises is logged and otherwise ignored."""
+        ...
+
+
+class CountingHook(Hook, Protocol):
+    """A hook that hears of requests, too: any hook that has this method. It is called several times a request."""
+
+    def counted(self, more: RequestsCounted, /) -> None:
+        """Add to the counts, quickly; what it raises is logged and otherwise ignored."""
         ...
 
 
@@ -106,10 +170,25 @@ def tell(hooks: Iterable[Hook], bucket: Bucket, tenant: str, happened: HistoryEv
         reason=reason,
     )
     for hook in hooks:
-        try:
-            hook(event)
-        except Exception as error:
-            _complain(hook, error)
+        _call(hook, hook, event)
+
+
+def counter(hooks: Iterable[Hook], api: str, tenant: str) -> Callable[[int, int, float], None] | None:
+    """What to call with requests, throttled replies and seconds waited; None if no hook counts.
+
+    Args:
+        hooks: Some of which may be a `CountingHook`.
+        api: Goes into what they are told.
+        tenant: Goes into what they are told.
+    """
+    counting = [hook for hook in hooks if hasattr(hook, "counted")]
+
+    def tell_counts(requests: int, throttled: int, waited: float) -> None:
+        more = RequestsCounted(api, tenant, requests, throttled, waited)
+        for hook in counting:
+            _call(hook, hook.counted, more)
+
+    return tell_counts if counting else None
 
 
 def log_event(happened: LimiterEvent) -> None:
@@ -120,26 +199,20 @@ def log_event(happened: LimiterEvent) -> None:
     level = _LEVELS.get(happened.kind, logging.WARNING)
     if not log.isEnabledFor(level):
         return
-    figures = {
-        "api": happened.bucket.api,
-        "bucket": str(happened.bucket),
-        "tenant": happened.tenant,
-        "event": happened.kind,
-        "rate_before": happened.rate_before,
-        "rate_after": happened.rate_after,
-        "ceiling": happened.ceiling,
-        "retry_after": happened.retry_after,
-        "cooldown_until": happened.cooldown_until,
-        "status": happened.status,
-        "reason": happened.reason,
-    }
-    rates = (
-        "" if happened.kind == "terminal" else f" {happened.rate_before:.3g} -> {happened.rate_after:.3g} requests/s"
-    )
+    told = happened.kind not in _UNMOVED
+    rates = f" {happened.rate_before:.3g} -> {happened.rate_after:.3g} requests/s" if told else ""
     status = f", status {happened.status}" if happened.status else ""
     hold = f", nothing is sent for {happened.hold:.1f} s" if happened.hold and level == logging.WARNING else ""
     reason = f" ({happened.reason})" if happened.reason else ""
-    log.log(level, "%s: %s%s%s%s%s", happened.bucket, happened.kind, reason, rates, status, hold, extra=figures)
+    what = _WORDS.get(happened.kind, happened.kind)
+    log.log(level, "%s: %s%s%s%s%s", happened.bucket, what, reason, rates, status, hold, extra=happened.figures)
+
+
+def _call(hook: Hook, method: Callable[[Any], None], details: object) -> None:
+    try:
+        method(details)
+    except Exception as error:
+        _complain(hook, error)
 
 
 def _complain(hook: Hook, error: Exception) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 
 class Tally:
     """Counts of one `Limiter` object since it was made; threads and tasks that share it add to the same counts.
 
     Another client of the same bucket counts by itself: the bucket's own count of refusals is `snapshot()["throttles"]`.
+
+    Args:
+        tell: Hears of what is added to each count; see `limiter.hooks.counter`.
 
     Attributes:
         requests: Sends to the API, those that were tried again included.
@@ -22,7 +26,8 @@ class Tally:
         Tally(requests=1, throttled=0, waited=0.5)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[int, int, float], None] | None = None) -> None:
+        self._tell = tell
         self._lock = threading.Lock()
         self.requests = 0
         self.throttled = 0
@@ -34,6 +39,8 @@ class Tally:
             self.requests += requests
             self.throttled += throttled
             self.waited += waited
+        if self._tell is not None and (requests or throttled or waited):
+            self._tell(requests, throttled, waited)
 
     def __repr__(self) -> str:
         return f"Tally(requests={self.requests}, throttled={self.throttled}, waited={self.waited:g})"
