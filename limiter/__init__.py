@@ -31,6 +31,8 @@ from limiter.errors import (
 from limiter.hooks import Hook, LimiterEvent
 from limiter.limiter import Limiter
 from limiter.presets import API_RATE_CONFIGS, api_config
+from limiter.rate_headers import RateHeaders
+from limiter.scopes import Scope
 from limiter.transport import AimdTransport, AsyncAimdTransport
 
 DISTRIBUTION = "prefect-aimd"
@@ -49,6 +51,8 @@ __all__ = [
     "Hook",
     "LimiterEvent",
     "ApiRateConfig",
+    "Scope",
+    "RateHeaders",
     "API_RATE_CONFIGS",
     "api_config",
     "AimdError",

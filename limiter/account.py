@@ -9,6 +9,9 @@ from state.records import Decision, HistoryEvent, LimiterState
 COALESCE = 0.02
 """Increases are recorded once they add up to this share of the rate; a row a success would drown the rest."""
 
+TOLD = 0.1
+"""The same for what a vendor tells, which goes up and down with what is left of a window."""
+
 
 def started(state: LimiterState, now: float) -> HistoryEvent:
     """The first event of a limiter."""
@@ -55,6 +58,13 @@ def event(
         status=status,
         cooldown_until=after.cooldown_until if after.cooldown_until > now else 0.0,
     )
+
+
+def told(before: LimiterState, after: LimiterState, now: float) -> HistoryEvent | None:
+    """The vendor has told another rate than the one in use; its smaller changes are not worth a row."""
+    if abs(after.rate - after.recorded_rate) < TOLD * after.recorded_rate or after.rate == before.rate:
+        return None
+    return HistoryEvent(now, "told", before.rate, after.rate, ceiling=after.ceiling)
 
 
 def recorded(after: LimiterState, happened: HistoryEvent | None) -> Decision[HistoryEvent | None]:

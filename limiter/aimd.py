@@ -44,6 +44,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from limiter import quota
 from limiter.fitting import HORIZON, LONGEST_BACKOFF
 from limiter.fitting import at_time as at_time
 from limiter.fitting import fresh as fresh
@@ -98,12 +99,12 @@ class Ticket:
 
 def earliest(state: LimiterState, config: ApiRateConfig, now: float) -> float:
     """When the next request may be sent, epoch seconds."""
-    return max(now, state.cooldown_until, state.next_slot - (config.burst - 1) / state.rate)
+    return max(now, state.cooldown_until, quota.opens(state), state.next_slot - (config.burst - 1) / state.rate)
 
 
 def tokens(state: LimiterState, config: ApiRateConfig, now: float) -> float:
     """How many requests could go at once, as a real number."""
-    if now < state.cooldown_until:
+    if now < max(state.cooldown_until, quota.opens(state)):
         return 0.0
     return max(0.0, min(float(config.burst), config.burst - (state.next_slot - now) * state.rate))
 
@@ -123,15 +124,17 @@ def reserve(
         The state, and a ticket to wait for. A ticket without a generation holds no slot: wait, then reserve again.
     """
     at = earliest(state, config, now)
-    horizon = max(now, state.cooldown_until) + HORIZON
+    horizon = max(now, state.cooldown_until, quota.opens(state)) + HORIZON
     if at > horizon:
         return state, Ticket(horizon, None, paced=True)
     idle = max(0.0, now - max(state.next_slot, state.cooldown_until))
+    state = quota.renewed(state, config, at)
     taken = replace(
         state,
-        next_slot=max(state.next_slot, at) + 1.0 / state.rate + _pause_of_one(state, config),
+        next_slot=max(state.next_slot, at) + quota.spacing(state, at) + _pause_of_one(state, config),
         delivered=state.delivered + 1,
         since=state.since + idle,
+        quota_left=quota.taken(state),
         updated_at=now,
     )
     return taken, Ticket(at, state.generation, paced=waited or at > now, before=state.delivered)

@@ -11,6 +11,8 @@ import httpx
 
 from limiter.breaker_config import CircuitBreakerConfig
 from limiter.errors import ConfigurationError
+from limiter.rate_headers import RateHeaders
+from limiter.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,9 @@ class ApiRateConfig:
         breaker: When to stop asking an API that answers with faults only; None for never. See `limiter.breaker`.
         headers: Sent with every request; never credentials.
         dialect: Whose rules read the replies; by default `name`.
+        scopes: Its limits besides the main one, the most general first; see `limiter.scopes`.
+        words: How the vendor names the main limit when it refuses.
+        rate_headers: How it tells what is left; by default, in each form known. See `limiter.rate_headers`.
 
     Raises:
         ConfigurationError: A value cannot work.
@@ -55,9 +60,12 @@ class ApiRateConfig:
     burst: int = 1
     max_concurrency: int = 0
     max_cooldown: float = 86_400.0
-    breaker: CircuitBreakerConfig | None = CircuitBreakerConfig()
+    breaker: CircuitBreakerConfig | None = field(default_factory=CircuitBreakerConfig)
     headers: Mapping[str, str] = field(default_factory=dict)
     dialect: str = ""
+    scopes: tuple[Scope, ...] = ()
+    words: tuple[str, ...] = ()
+    rate_headers: RateHeaders = field(default_factory=RateHeaders)
 
     def __post_init__(self) -> None:
         def refuse(what: str) -> ConfigurationError:
@@ -90,6 +98,8 @@ class ApiRateConfig:
         most = self.max_concurrency
         if isinstance(most, bool) or not isinstance(most, int) or most < 0:
             raise refuse(f"max_concurrency must be a whole number of at least 0, not {most!r}")
+        if isinstance(self.words, str) or not all(isinstance(word, str) for word in self.words):
+            raise refuse(f"words must be a list of texts, not {self.words!r}")
         try:
             object.__setattr__(self, "breaker", CircuitBreakerConfig.of(self.breaker))
         except ConfigurationError as error:
@@ -101,6 +111,15 @@ class ApiRateConfig:
                 f"initial_rate {self.initial_rate:g} must lie between min_rate {self.min_rate:g} and max_rate "
                 f"{self.max_rate:g}"
             )
+        try:
+            # From a file they come as tables and lists.
+            object.__setattr__(self, "words", tuple(self.words))
+            object.__setattr__(self, "rate_headers", RateHeaders.of(self.rate_headers))
+            object.__setattr__(self, "scopes", tuple(Scope.of(scope) for scope in self.scopes))
+            for scope in self.scopes:
+                scope.config_of(self)
+        except (ConfigurationError, TypeError) as error:
+            raise refuse(str(error).partition(". Nothing")[0]) from error
 
     def with_changes(self, changes: Mapping[str, Any]) -> ApiRateConfig:
         """The same API with some values changed.

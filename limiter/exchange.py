@@ -54,6 +54,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         Terminal: The vendor says that waiting will not help.
         httpx.TransportError: The connection failed, after the retries of a safe request.
     """
+    bounds = bounds.of(request)
     route = limiter.route(request.method, request.url.path)
     waited = 0.0
     refusals = 0
@@ -194,7 +195,7 @@ def _learning(
         said = reply if limiter is about else replace(reply, told=None)
         # The vendor may name one that the request did not have to pass.
         ticket = tickets.get(limiter) or Ticket(next(iter(tickets.values())).at, None, paced=False)
-        learned = yield Transact(limiter.bucket, limiter.settling(ticket, status, said, in_flight))
+        learned = yield Transact(limiter.bucket, limiter.settling(ticket, status, said, in_flight), lasting=True)
         limiter.report(learned, said, bounds.monotonic(), in_flight)
 
 
@@ -206,7 +207,7 @@ def _classification(
     if replies.wants_body(config, response.status_code, codes):
         body = hide((yield Peek(response)), secrets_of(request))
     now = 0.0
-    if not response.is_success:
+    if response.status_code >= 400:
         _, now = yield Read(limiter.bucket)  # for dates in its headers, which are the store's
     return replies.classify(config, response.status_code, response.headers, body, now, codes), body
 

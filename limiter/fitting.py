@@ -49,6 +49,7 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
             outage_since=max(1e-6, state.outage_since - back) if state.outage_since else 0.0,
             fault_at=max(0.0, state.fault_at - back),
             open_until=max(0.0, state.open_until - back),
+            quota_until=max(0.0, state.quota_until - back),
             updated_at=now,
         )
     rate = min(config.max_rate, max(config.min_rate, state.rate))
@@ -56,7 +57,8 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
     open_until = (
         min(state.open_until, now + config.breaker.open_interval) if state.open_until and config.breaker else 0.0
     )
-    farthest = max(now, cooldown_until) + HORIZON + LONGEST_BACKOFF + config.burst / config.min_rate
+    quota_until = min(state.quota_until, now + config.max_cooldown)
+    farthest = max(now, cooldown_until, quota_until) + HORIZON + LONGEST_BACKOFF + config.burst / config.min_rate
     if (
         rate == state.rate
         and cooldown_until == state.cooldown_until
@@ -64,6 +66,7 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
         and state.hold_until <= now + config.max_cooldown
         and max(state.cut_at, state.outage_since, state.fault_at) <= now
         and open_until == state.open_until
+        and quota_until == state.quota_until
     ):
         return state
     return replace(
@@ -76,6 +79,7 @@ def at_time(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterSt
         outage_since=min(state.outage_since, now),
         fault_at=min(state.fault_at, now),
         open_until=open_until,
+        quota_until=quota_until,
     )
 
 
@@ -97,6 +101,10 @@ def _is_finite(state: LimiterState) -> bool:
         + state.faults
         + state.fault_at
         + state.open_until
+        + state.quota
+        + state.quota_left
+        + state.quota_until
+        + state.quota_window
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from limiter import account, aimd
+import httpx
+
+from limiter import account, aimd, quota, scopes
 from limiter.config import ApiRateConfig
-from limiter.gate import gate_of
-from limiter.hooks import Hook, log_event, tell
+from limiter.gate import Gate, gate_of
+from limiter.hooks import Hook, counter, log_event, tell
 from limiter.replies import Kind, Reply
 from limiter.tally import Tally
 from state.records import Bucket, Decision, HistoryEvent, LimiterState
@@ -42,6 +44,29 @@ class Granted:
     wait: float
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The limiters that a request has to do with.
+
+    Attributes:
+        limits: What they are, the most general first.
+        limiters: By the name of the limit.
+    """
+
+    limits: tuple[scopes.Limit, ...]
+    limiters: Mapping[str, Limiter]
+    config: ApiRateConfig
+
+    @property
+    def passed(self) -> list[Limiter]:
+        """Those that it has to pass, the most specific first: the slowest, so that waits for the others are short."""
+        return [self.limiters[limit.name] for limit in reversed(self.limits)]
+
+    def of(self, word: str) -> Limiter:
+        """The one that a refusal belongs to, by the vendor's word for it."""
+        return self.limiters[scopes.named(self.limits, self.config, word).name]
+
+
 class Limiter:
     """What is known of one limit. Everybody who opens the same store and bucket shares it.
 
@@ -55,6 +80,7 @@ class Limiter:
     Attributes:
         gate: The places in flight, which every limiter of this process and bucket shares.
         tally: What the clients of this object have done; the rest is shared with everybody, this is not.
+        when_named: It counts only once there is something known of it.
     """
 
     def __init__(
@@ -65,17 +91,49 @@ class Limiter:
         *,
         tenant: str | None = None,
         hooks: Iterable[Hook] = (),
+        gate: Gate | None = None,
+        tally: Tally | None = None,
+        when_named: bool = False,
     ) -> None:
         self.config = config
         self.bucket = bucket
         self.store = store
         self.tenant = bucket.quota_key if tenant is None else tenant
-        self.gate = gate_of(store, bucket, config.max_concurrency)
-        self._hooks = (log_event, *hooks)
-        self.tally = Tally()
+        self.gate = gate or gate_of(store, bucket, config.max_concurrency)
+        self.when_named = when_named
+        self._hooks = tuple(hooks)
+        self.tally = tally or Tally(counter(self._hooks, bucket.api, self.tenant))
+        self._scoped: dict[str, Limiter] = {}
+        self._prefix = httpx.URL(config.base_url).path.rstrip("/")
 
     def __repr__(self) -> str:
         return f"Limiter({str(self.bucket)!r}, {self.store!r})"
+
+    def route(self, method: str, path: str) -> Route:
+        """The limiters that a request has to do with: this one, and those of the API's scopes.
+
+        Args:
+            method: HTTP method.
+            path: Of the URL.
+        """
+        limits = scopes.limits_of(self.config, method, path.removeprefix(self._prefix))
+        return Route(limits, {limit.name: self._of(limit) for limit in limits}, self.config)
+
+    def _of(self, limit: scopes.Limit) -> Limiter:
+        if limit.scope is None:
+            return self
+        if limit.name not in self._scoped:
+            self._scoped[limit.name] = Limiter(
+                limit.scope.config_of(self.config),
+                replace(self.bucket, scope=limit.name),
+                self.store,
+                tenant=self.tenant,
+                hooks=self._hooks,
+                gate=self.gate,
+                tally=self.tally,
+                when_named=limit.scope.when_named,
+            )
+        return self._scoped[limit.name]
 
     def snapshot(self) -> dict[str, Any]:
         """What is known now.
@@ -84,7 +142,8 @@ class Limiter:
             `current_rate` (requests/s), `tokens` (requests that could go at once), `cooldown_until` (epoch seconds,
             0.0 when none), `ceiling` (requests/s at which the vendor last objected, 0.0 if never), `throttles`,
             `updated_at` (epoch seconds), `min_rate`, `max_rate`, `bucket`; and, of this client alone, `requests`
-            (sends), `throttled` (replies), `waited` (seconds).
+            (sends), `throttled` (replies), `waited` (seconds), and `scopes`: the rates of the further limits that it
+            has met.
 
         Raises:
             StateError: The store failed.
@@ -98,11 +157,12 @@ class Limiter:
         """
         found, now = self.store.read(self.bucket)
         state = self._state(found, now)
+        held = max(state.cooldown_until, quota.opens(state))
         return {
             "bucket": str(self.bucket),
             "current_rate": state.rate,
             "tokens": aimd.tokens(state, self.config, now),
-            "cooldown_until": state.cooldown_until if state.cooldown_until > now else 0.0,
+            "cooldown_until": held if held > now else 0.0,
             "ceiling": state.ceiling,
             "throttles": state.throttles,
             "updated_at": state.updated_at,
@@ -111,6 +171,7 @@ class Limiter:
             "requests": self.tally.requests,
             "throttled": self.tally.throttled,
             "waited": self.tally.waited,
+            "scopes": {name: each.snapshot()["current_rate"] for name, each in sorted(self._scoped.items())},
         }
 
     def reserving(self, *, waited: bool, patience: float) -> Decide:
@@ -134,6 +195,10 @@ class Limiter:
             return Decision(state, Granted(ticket, max(0.0, ticket.at - now)), history)
 
         return decide
+
+    def opens(self, found: LimiterState | None, now: float) -> float:
+        """When a request may be sent, epoch seconds."""
+        return aimd.earliest(self._state(found, now), self.config, now)
 
     def still_valid(self, found: LimiterState | None, now: float, ticket: aimd.Ticket) -> aimd.Ticket | None:
         """The ticket as it is used now, or None if a cooldown has voided it."""
@@ -160,15 +225,22 @@ class Limiter:
                 refused = account.terminal(before, now, status=status, retry_after=reply.retry_after)
                 return account.recorded(replace(before, updated_at=now), refused)
             if reply.kind is Kind.THROTTLED:
-                spared = self.gate.explains(in_flight)
+                used_up = reply.told is not None and reply.told.left < 1.0
+                spared = used_up or self.gate.explains(in_flight)
                 after = aimd.throttled(before, self.config, now, ticket, reply.retry_after, spared=spared)
             elif reply.kind is Kind.OVERLOADED:
                 after = aimd.held(before, self.config, now, reply.retry_after or 0.0)
+            elif reply.kind is Kind.REFUSED:
+                after = before
             else:
                 told = replace(ticket, paced=False) if self.gate.is_full(in_flight) else ticket
                 after = aimd.succeeded(before, self.config, now, told)
             status_shown = None if reply.kind is Kind.FINE else status
             happened = account.event(before, after, now, status=status_shown, retry_after=reply.retry_after)
+            if reply.told is not None:
+                learned = after
+                after = quota.told(learned, self.config, now, ticket.before, reply.told)
+                happened = happened or account.told(learned, after, now)
             return account.recorded(after, happened)
 
         return decide
@@ -187,7 +259,9 @@ class Limiter:
         elif happened is not None and happened.kind == "backoff":
             self.gate.refused(now, in_flight)
         if happened is not None:
-            tell(self._hooks, self.bucket, self.tenant, happened, reply.reason)
+            tell((log_event, *self._hooks), self.bucket, self.tenant, happened, reply.reason)
 
     def _state(self, found: LimiterState | None, now: float) -> LimiterState:
-        return aimd.fresh(self.config, now) if found is None else aimd.at_time(found, self.config, now)
+        if found is None:
+            return aimd.fresh(self.config, now)
+        return quota.renewed(aimd.at_time(found, self.config, now), self.config, now)

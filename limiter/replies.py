@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from limiter import rate_headers
 from limiter.config import ApiRateConfig
+from limiter.rate_headers import Told
 from limiter.retry_after import parse_retry_after
 
 BODY_LIMIT = 64 * 1024
@@ -34,11 +36,18 @@ class Reply:
         kind: What to do.
         retry_after: Seconds the vendor asks us to wait, or None.
         reason: The vendor's own word for a refusal, `""` if it has none.
+        told: What it says of a quota, if it does.
     """
 
     kind: Kind
     retry_after: float | None = None
     reason: str = ""
+    told: Told | None = None
+
+    @property
+    def word(self) -> str:
+        """The vendor's word for the limit that it is about; `""` if it has none."""
+        return self.reason or (self.told.resource if self.told else "")
 
 
 # A refusal that waiting does not end, by a mark in its body. Notion: the client was blocked, "retrying will not help";
@@ -53,12 +62,16 @@ GITHUB_SECONDARY = 60.0
 
 _THROTTLED = frozenset({429, 529})
 _SECONDARY = b"secondary rate limit"
+_NOT_OK = b'{"ok":false'
+"""How Slack begins an answer that is an error, whatever its status. Source: docs.slack.dev, Web API."""
 _FAULTS = frozenset({500, 502, 503, 504})
 
 
 def wants_body(config: ApiRateConfig, status: int, backoff_status_codes: Collection[int]) -> bool:
     """Whether a reply can only be classified with its body at hand."""
-    return status in _THROTTLED or status in backoff_status_codes or (status == 403 and _dialect(config) == "github")
+    if status in _THROTTLED or status in backoff_status_codes:
+        return True
+    return (status, _dialect(config)) in ((403, "github"), (200, "slack"))
 
 
 def classify(
@@ -79,18 +92,34 @@ def classify(
         now: Epoch seconds, for dates in headers.
         backoff_status_codes: What counts as throttled besides 429 and 529.
     """
+    told = rate_headers.read(config.rate_headers, headers)
+    return replace(_classified(config, status, headers, body, now, backoff_status_codes, told), told=told)
+
+
+def _classified(
+    config: ApiRateConfig,
+    status: int,
+    headers: Mapping[str, str],
+    body: bytes,
+    now: float,
+    backoff_status_codes: Collection[int],
+    told: Told | None,
+) -> Reply:
     retry_after = parse_retry_after(headers.get("retry-after"), now, config.max_cooldown)
     dialect = _dialect(config)
     if status in _THROTTLED or status in backoff_status_codes:
-        return _throttled(config, dialect, headers, body, now, retry_after)
+        return _throttled(config, dialect, headers, body, now, retry_after, told)
     if status == 403 and dialect == "github" and _is_github_limit(headers, body):
-        return _throttled(config, dialect, headers, body, now, retry_after)
+        return _throttled(config, dialect, headers, body, now, retry_after, told)
     if status == 503 and retry_after:  # to wait for no time is no advice: an ordinary fault, with its few tries
         return Reply(Kind.OVERLOADED, retry_after)
     if status in _FAULTS:
         return Reply(Kind.FAULT)
     if status in (401, 403, 404, 422):
         return Reply(Kind.REFUSED)
+    if status == 200 and dialect == "slack" and body.startswith(_NOT_OK):
+        error = str(_object(_json(body.decode("utf-8", "replace"))).get("error", ""))
+        return Reply(Kind.THROTTLED, retry_after) if error == "ratelimited" else Reply(Kind.REFUSED, reason=error)
     return Reply(Kind.FINE)
 
 
@@ -101,6 +130,7 @@ def _throttled(
     body: bytes,
     now: float,
     retry_after: float | None,
+    told: Told | None,
 ) -> Reply:
     text = body.decode("utf-8", "replace")
     for mark in _TERMINAL.get(dialect, ()):
@@ -111,10 +141,12 @@ def _throttled(
     if retry_after is None and dialect == "notion":
         # Notion repeats it in the body, as a string.
         retry_after = parse_retry_after(str(details.get("retry_after", "")), now, config.max_cooldown)
-    if retry_after is None and dialect == "github" and headers.get("x-ratelimit-remaining") == "0":
-        reset = parse_retry_after(headers.get("x-ratelimit-reset"), now, float("inf"))  # epoch seconds
-        if reset is not None and 0.0 <= reset - now <= config.max_cooldown:
-            retry_after = reset - now
+    if retry_after is None and "retry-after-ms" in headers:  # OpenAI
+        milliseconds = parse_retry_after(headers["retry-after-ms"], now, 1000 * config.max_cooldown)
+        retry_after = None if milliseconds is None else milliseconds / 1000
+    if retry_after is None and told is not None and told.left < 1.0:
+        left = told.until(now) - now
+        retry_after = left if 0.0 <= left <= config.max_cooldown else None
     if retry_after is None and dialect == "github" and _SECONDARY in body:
         retry_after = GITHUB_SECONDARY
     return Reply(Kind.THROTTLED, retry_after, reason)

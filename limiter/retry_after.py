@@ -35,14 +35,14 @@ def parse_retry_after(value: str | None, now: float, max_cooldown: float = 86_40
         return None
     if _SECONDS.fullmatch(text):
         wait = float(text)
-    elif (moment := _moment(text)) is not None:
+    elif (moment := moment_of(text)) is not None:
         wait = max(0.0, moment - now)
     else:
         return None
     return wait if math.isfinite(wait) and wait <= max_cooldown else None
 
 
-def _moment(text: str) -> float | None:
+def moment_of(text: str) -> float | None:
     """A date-time as epoch seconds. ISO first: the mail parser raises on it, or reads it wrongly."""
     for parse in (datetime.fromisoformat, parsedate_to_datetime):
         try:

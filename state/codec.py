@@ -21,7 +21,7 @@ from state.records import LEARNER_FIELDS, PUBLIC_FIELDS, Bucket, HistoryEvent, L
 LEARNER_VERSION = 1
 """Of the JSON column."""
 
-KINDS = ("start", "increase", "backoff", "cooldown", "recovered", "terminal", "opened", "closed")
+KINDS = ("start", "increase", "backoff", "cooldown", "recovered", "terminal", "opened", "closed", "told")
 """History kinds by their number in the database: only ever append."""
 
 _KIND_NAMES = dict(enumerate(KINDS))

@@ -74,6 +74,14 @@ class LimiterState:
     """When the last of them was counted."""
     open_until: float = 0.0
     """The circuit is open, and nobody but a probe sends before; 0.0 while it is closed."""
+    quota: float = 0.0
+    """Requests a window, as the vendor tells them; 0.0 while it does not."""
+    quota_left: float = 0.0
+    """Of those, as far as they are not granted yet; what it is worth ends at `quota_until`."""
+    quota_until: float = 0.0
+    """When the quota is whole again; 0.0 while nobody has told."""
+    quota_window: float = 0.0
+    """Seconds of its window; 0.0 while not known."""
 
 
 PUBLIC_FIELDS = ("rate", "ceiling", "next_slot", "cooldown_until", "generation", "throttles", "updated_at")
@@ -88,7 +96,7 @@ class HistoryEvent:
         at: When, epoch seconds.
         kind: `start`, `increase`, `backoff` (the rate was cut), `cooldown` (a hold without a cut), `recovered`,
             `terminal` (a refusal that waiting does not end), `opened` (the circuit, after faults in a row), `closed`
-            (the vendor answers again).
+            (the vendor answers again), `told` (the vendor's headers named another rate).
         rate_before: Requests per second.
         rate_after: Requests per second.
         ceiling: The learned ceiling after it, requests per second; 0.0 when none is known.
