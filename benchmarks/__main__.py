@@ -2,34 +2,58 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from benchmarks import cost, ladder, learning, prefect_cost, random_limits, sharing, store_cost
+from benchmarks import (
+    cost,
+    ladder,
+    learning,
+    picture,
+    prefect_cost,
+    random_limits,
+    results,
+    rivals,
+    sharing,
+    store_cost,
+)
 
 SEEDS = (1, 2, 3)
 DRAW = 20261125
-AT_ONCE = ("learning", "cost")
-"""What is printed when nothing is asked for; the rest takes minutes, or a Prefect server."""
+AT_ONCE = ("learning", "rivals", "cost")
+"""What is measured when nothing is asked for, in about two minutes."""
+ON_REQUEST = ("random", "ladder", "sharing", "prefect", "picture")
+"""What takes minutes, or writes a file of its own."""
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one seed, fewer rounds; for a first look")
-    names = [*AT_ONCE, "random", "ladder", "sharing", "prefect"]
-    parser.add_argument("--only", choices=names, help="one part (default: learning and cost; the others take minutes)")
+    parser.add_argument("--quick", action="store_true", help="one seed, fewer rounds; for a first look, not kept")
+    names = [*AT_ONCE, *ON_REQUEST]
+    parser.add_argument("--only", choices=names, help=f"one part (default: {', '.join(AT_ONCE)})")
     parser.add_argument("--seeds", type=_seeds, metavar="N,N,...", help="for the latencies (default: 1,2,3)")
+    parser.add_argument("--callers", type=int, default=8, metavar="N", help="of learning and rivals (default: 8)")
     parser.add_argument("--draw", type=int, default=DRAW, metavar="N", help="seed of the limits drawn at random")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="what to bring up to date (default: RESULTS.md)")
     arguments = parser.parse_args(argv)
-    seeds = arguments.seeds or (SEEDS[:1] if arguments.quick else SEEDS)
+    quick, callers = arguments.quick, arguments.callers
+    seeds = arguments.seeds or (SEEDS[:1] if quick else SEEDS)
     reports: dict[str, Callable[[], str]] = {
-        "learning": lambda: learning.report(seeds),
-        "random": lambda: random_limits.report(arguments.draw, 12 if arguments.quick else 150),
-        "ladder": lambda: ladder.report(arguments.draw, 8 if arguments.quick else 100),
-        "cost": lambda: cost.report(rounds=3, requests=500) if arguments.quick else cost.report(),
+        "learning": lambda: learning.report(seeds, callers=callers),
+        "rivals": lambda: rivals.report(seeds, callers=callers),
+        "cost": lambda: cost.report(rounds=3, requests=500) if quick else cost.report(),
+        "random": lambda: random_limits.report(arguments.draw, 12 if quick else 150),
+        "ladder": lambda: ladder.report(arguments.draw, 8 if quick else 100),
+        "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if quick else 3.0)}",
         "prefect": prefect_cost.report,
-        "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if arguments.quick else 3.0)}",
+        "picture": lambda: picture.report(seeds[0]),
     }
-    wanted = (arguments.only,) if arguments.only else AT_ONCE
-    print(*(reports[name]() for name in wanted), sep="\n\n")
+    path = arguments.results or (None if quick else results.RESULTS)
+    for name in (arguments.only,) if arguments.only else AT_ONCE:
+        where = results.machine()
+        text = reports[name]()
+        print(f"{text}\n", flush=True)
+        if path and name != "picture":
+            results.update(path, {name: results.part(text, where=where)}, names)
 
 
 def _seeds(text: str) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from statistics import mean
 
 from benchmarks.cases import Case
 from benchmarks.score import score
-from benchmarks.virtual import simulate
+from benchmarks.virtual import CALLERS, simulate
 from limiter.aimd import Ticket
 
 TOLERATED = 0.1
@@ -38,19 +38,21 @@ class Constant:
         self._generation += 1
 
 
-def best_constant(case: Case, seeds: tuple[int, ...]) -> float:
+def best_constant(case: Case, seeds: tuple[int, ...], callers: int = CALLERS) -> float:
     """Return the goodput of the highest rate, in whole % of the limit, that meets next to no rejection.
 
     Args:
         case: A hidden limit that stays as it is.
         seeds: All of them have to go well.
+        callers: How many at a time.
     """
     limit = case.policy().rate(0.0)
     for percent in range(100, 0, -1):
         scores = []
         for seed in seeds:
             policy = case.policy()
-            log = simulate(Constant(limit * percent / 100), policy, begin=0.0, seconds=case.seconds, seed=seed)
+            constant = Constant(limit * percent / 100)
+            log = simulate(constant, policy, begin=0.0, seconds=case.seconds, seed=seed, callers=callers)
             scores.append(score(log, policy, 0.0, case.seconds))
         if max(each.rejected for each in scores) <= TOLERATED:
             return mean(each.goodput for each in scores)

@@ -1,6 +1,10 @@
-"""Aligned plain text."""
+"""Aligned plain text, and back."""
 
 from collections.abc import Sequence
+from itertools import pairwise
+
+GUTTER = "  "
+"""Between two columns; no cell has it inside."""
 
 
 def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
@@ -22,5 +26,26 @@ def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
             cell.ljust(width) if n < left else cell.rjust(width)
             for n, (cell, width) in enumerate(zip(row, widths, strict=False))
         ]
-        lines.append("  ".join(cells).rstrip())
+        lines.append(GUTTER.join(cells).rstrip())
     return "\n".join(lines)
+
+
+def cells_of(lines: Sequence[str]) -> list[list[str]] | None:
+    """The rows of which `table` made these lines, or None if they are no table.
+
+    Where two neighbouring places are blank in all lines, a column ends: no cell is blank there, for the longest of a
+    column has no two blanks in a row.
+
+    Example:
+        >>> cells_of(["store   p50", "memory  1.5"])
+        [['store', 'p50'], ['memory', '1.5']]
+        >>> cells_of(["Medians of 7 rounds."]) is None
+        True
+    """
+    width = max(map(len, lines))
+    padded = [line.ljust(width) for line in lines]
+    blank = [all(line[n] == " " for line in padded) for n in range(width)]
+    starts = [0] + [n for n in range(2, width) if blank[n - 2] and blank[n - 1] and not blank[n]]
+    if len(lines) < 2 or len(starts) < 2:
+        return None
+    return [[line[a:b].strip() for a, b in pairwise([*starts, width])] for line in padded]

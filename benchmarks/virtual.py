@@ -31,8 +31,11 @@ class Algorithm(Protocol):
     def succeeded(self, now: float, ticket: Ticket, /) -> None:
         """Learn from a reply; `ticket.at` is when the request was sent."""
 
-    def throttled(self, now: float, ticket: Ticket, retry_after: float | None, /) -> None:
-        """Learn from a refusal that asks to wait for `retry_after` seconds, or does not say."""
+    def throttled(self, now: float, ticket: Ticket, retry_after: float | None, /) -> float | None:
+        """Learn from a refusal that asks to wait for `retry_after` seconds, or does not say.
+
+        Gives when this caller asks again, where each waits for itself.
+        """
 
 
 @dataclass
@@ -128,4 +131,6 @@ def _caller(
             algorithm.succeeded(clock.now, sent)
         else:
             log.rejected.append(clock.now)
-            algorithm.throttled(clock.now, sent, advice(verdict.retry_after, clock.now))
+            again = algorithm.throttled(clock.now, sent, advice(verdict.retry_after, clock.now))
+            if again is not None:
+                yield again
