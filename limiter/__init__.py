@@ -10,6 +10,7 @@ Example:
 """
 
 from limiter.bounds import Bounds
+from limiter.breaker_config import CircuitBreakerConfig
 from limiter.client import (
     AimdClient,
     AsyncAimdClient,
@@ -20,6 +21,7 @@ from limiter.client import (
 from limiter.config import ApiRateConfig
 from limiter.errors import (
     AimdError,
+    CircuitOpen,
     ConfigurationError,
     Terminal,
     Throttled,
@@ -62,5 +64,6 @@ __all__ = [
     "TryLater",
     "WaitTooLong",
     "Throttled",
+    "CircuitOpen",
     "Terminal",
 ]

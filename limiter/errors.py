@@ -6,7 +6,8 @@
     `-- VendorError (httpx.HTTPError)        has .request, .response (or None), .api, .bucket
         |-- TryLater                         come back at .until
         |   |-- WaitTooLong                  not sent, or not again: it would take longer than max_wait
-        |   `-- Throttled                    the vendor kept refusing: max_retries used up, or no way to send again
+        |   |-- Throttled                    the vendor kept refusing: max_retries used up, or no way to send again
+        |   `-- CircuitOpen                  not sent, or not again: the vendor has answered with faults only
         `-- Terminal                         do not come back by yourself: .reason says why, someone must act
 
 Replies that are neither throttled nor terminal (401, 404, 500 after its retries) are responses as always with httpx:
@@ -95,6 +96,10 @@ class WaitTooLong(TryLater):
 
 class Throttled(TryLater):
     """The vendor still refused after the last retry."""
+
+
+class CircuitOpen(TryLater):
+    """The circuit is open: no slot was taken. `.response` is the refusal before it, if any."""
 
 
 class Terminal(VendorError):
