@@ -13,20 +13,8 @@ from typing import Any
 
 import pytest
 
-from flows.prefect_server import prefect_server
 from simulator import Simulator, World
 from simulator.server import DEFAULT_TOKEN
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Prefect server, one a session: it takes ten seconds to start."""
-    folder = tmp_path_factory.mktemp("prefect")
-    # Look for new schedules every few seconds, not every minute, and do not plan a hundred nights of each deployment.
-    for name, value in {"LOOP_SECONDS": "3", "MIN_RUNS": "1", "MAX_RUNS": "2"}.items():
-        os.environ[f"PREFECT_SERVER_SERVICES_SCHEDULER_{name}"] = value
-    with prefect_server(folder / "home", log=folder / "server.log") as running:
-        yield running.address
 
 
 @pytest.fixture
