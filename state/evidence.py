@@ -147,8 +147,9 @@ class EvidenceStore(Transactions):
         now = engines.time_of(connection, self._clock)
         ids = [item.external_id for item in bodies]
         planned = plan(rows.heads(connection, collection, ids), bodies)
-        rows.append(connection, collection, planned.versions, provenance, now, deleted=False)
-        rows.mark_seen(connection, collection, ids, before.began_at)
+        rows.append(connection, collection, planned.versions, provenance, now, deleted=False, listing=before.began_at)
+        fresh = {item.external_id for item, _ in planned.versions}
+        rows.mark_seen(connection, collection, [name for name in ids if name not in fresh], before.began_at)
         counts = replace(planned.counts, pages=1)
         if not ends:
             cursor = replace(cursor, listing=after)

@@ -36,7 +36,7 @@ _DATA_SOURCE = Parameter("data_source", _notion_id, "The id of a data source")
 
 def _without_signatures(value: Any) -> Any:
     """Drop what makes a link to a file work for an hour: it is a secret, and another one in every answer."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         kept = {key: _without_signatures(each) for key, each in value.items()}
         if "expiry_time" in kept and isinstance(kept.get("url"), str):
             del kept["expiry_time"]
@@ -47,8 +47,20 @@ def _without_signatures(value: Any) -> Any:
     return value
 
 
+def _has_signatures(value: Any) -> bool:
+    """Whether there is any. Most records have none, and to look costs a fifth of rebuilding them."""
+    if type(value) is dict:
+        if "expiry_time" in value:
+            return True
+        value = value.values()
+    for each in value:  # noqa: SIM110  (the generators of an `any` would cost half of it)
+        if (type(each) is dict or type(each) is list) and _has_signatures(each):
+            return True
+    return False
+
+
 def _stable(record: Record) -> Record:
-    return cast("Record", _without_signatures(record))
+    return cast("Record", _without_signatures(record)) if _has_signatures(record) else record
 
 
 def _cut(answer: Mapping[str, Any]) -> str | None:
