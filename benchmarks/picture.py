@@ -25,6 +25,7 @@ class _Watched:
         self.inner, self._rate = algorithm, rate
         self.line: Line = [(0.0, rate())]
         self.refused: Line = []
+        self.log = Log()
 
     def reserve(self, now: float, /, *, waited: bool) -> Ticket:
         return self.inner.reserve(now, waited=waited)
@@ -44,21 +45,21 @@ class _Watched:
             self.line += [(now, before), (now, self._rate())]
 
 
-def run(seed: int) -> tuple[_Watched, Log, _Watched, Log]:
+def run(seed: int) -> tuple[_Watched, _Watched]:
     """Let the core and the textbook find the limit of `CASE`, each alone."""
     core, textbook = Core(), Textbook()
-    ours = _Watched(core, lambda: core.state.rate)
-    theirs = _Watched(textbook, lambda: textbook._rate)
-    logs = [simulate(each, CASE.policy(), begin=0.0, seconds=CASE.seconds, seed=seed) for each in (ours, theirs)]
-    return ours, logs[0], theirs, logs[1]
+    both = _Watched(core, lambda: core.state.rate), _Watched(textbook, lambda: textbook._rate)
+    for each in both:
+        each.log = simulate(each, CASE.policy(), begin=0.0, seconds=CASE.seconds, seed=seed)
+    return both
 
 
 def draw(seed: int) -> str:
     """Run it and return the SVG."""
-    ours, our_log, theirs, their_log = run(seed)
+    ours, theirs = run(seed)
     policy = CASE.policy()
     limit = policy.rate(0.0)
-    scores = [score(log, policy, 0.0, CASE.seconds) for log in (our_log, their_log)]
+    scores = [score(each.log, policy, 0.0, CASE.seconds) for each in (ours, theirs)]
     words = [f"{each.goodput:.0f} % used, {each.rejected:.1f} % refused" for each in scores]
     chart = canvas(
         xrange=(0, CASE.seconds),
@@ -75,7 +76,8 @@ def draw(seed: int) -> str:
     chart.add("prefect-aimd refused", _marks(ours.refused), stroke=False, show_dots=True, dots_size=4)
     caption = Caption(
         title="Finding a hidden limit of 5 requests/s",
-        subtitle="requests/s from a cold start; \N{BLACK CIRCLE} refused, \N{WHITE CIRCLE} textbook AIMD refused",
+        subtitle=f"requests/s from a cold start; \N{BLACK CIRCLE} refused ({scores[0].rejected:.1f} %), "
+        f"\N{WHITE CIRCLE} textbook AIMD refused ({scores[1].rejected:.1f} %)",
         description=f"prefect-aimd: {words[0]}. Textbook AIMD: {words[1]}.",
         keys=(),
     )

@@ -61,7 +61,7 @@ def part(text: str, *, where: str, on: date | None = None) -> str:
 def _title(line: str) -> str | None:
     """The words of a line in capitals, in the case of a heading."""
     words = re.match(r"[A-Z][A-Z' ]{3,}(?=$|[ :(])", line)
-    return words[0].rstrip().capitalize() + line[words.end() :].rstrip() if words else None
+    return words[0].capitalize() + line[words.end() :].rstrip() if words else None
 
 
 def _markdown(lines: Sequence[str]) -> str:

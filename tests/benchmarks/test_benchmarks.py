@@ -1,12 +1,10 @@
 """The benchmark measures what it says, and what it says of the core is so."""
 
-import math
 import re
 from dataclasses import replace
 
 import pytest
 
-from benchmarks import cost
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES, Case
 from benchmarks.constant import Constant, best_constant
@@ -129,32 +127,6 @@ def test_the_learning_table_has_a_row_for_each_limit_and_algorithm():
     for case in cases:
         assert re.search(rf"^{re.escape(case.name)} +([\d.]+|-) +prefect-aimd( +[\d.]+ ±[\d.]+){{6}}$", printed, re.M)
     assert len(re.findall(r"textbook AIMD", printed)) == len(CASES)
-
-
-def test_the_cost_table_measures_both_stores_beside_their_baselines():
-    rows = [line.split("  ") for line in cost.report(rounds=1, requests=40).splitlines()[-4:]]
-    names = [row[0] for row in rows]
-    assert names == ["bare lock and dict", "memory store", "bare sqlite3, WAL", "SQLite store"]
-    for row in rows:
-        p50, p99, ratio, each_second = (float(cell.replace(",", "")) for cell in row[1:] if cell.strip())
-        assert 0 < p50 <= p99 < math.inf
-        assert ratio >= 1
-        assert each_second == pytest.approx(1e6 / p50, rel=0.2)
-
-
-def test_the_cost_is_that_of_a_limiter_that_works(tmp_path):
-    """Each operation writes: as many successes are counted as there were operations."""
-    from state import Bucket, open_store
-
-    url = f"sqlite:///{tmp_path / 'cost.db'}"
-    with cost._limiter(url) as operate:
-        for _ in range(25):
-            operate()
-    with open_store(url) as store:
-        state, _ = store.read(Bucket("benchmark"))
-    assert state.delivered == 25
-    assert state.rate > 1.0
-    assert state.updated_at > 1_800_000_010, "each of them waited for its slot"
 
 
 @pytest.mark.parametrize("seeds", ["one", "", "1,,2"])
