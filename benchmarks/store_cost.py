@@ -17,6 +17,7 @@ from typing import TypeAlias
 from benchmarks.core import CONFIG
 from benchmarks.tables import table
 from limiter import Limiter
+from limiter.store_thread import thread_of
 from state import Bucket, Store, open_store
 from state.canonical import body
 from state.records import Collection, Provenance
@@ -90,15 +91,13 @@ def threads(store: Store, callers: int, seconds: float) -> Taken:
 
 def tasks(store: Store, callers: int, seconds: float) -> Taken:
     """Many awaiting callers in this process, as the asynchronous transport does it."""
-    import anyio.to_thread
-
-    reserve = _reserving(store)
+    reserve, beside = _reserving(store), thread_of(store)
 
     async def caller() -> list[float]:
         took = []
         until = time.perf_counter() + seconds
         while (before := time.perf_counter()) < until:
-            await anyio.to_thread.run_sync(reserve)
+            await beside.do(reserve)
             took.append(time.perf_counter() - before)
         return took
 

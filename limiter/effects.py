@@ -16,10 +16,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Transact(Generic[T]):
-    """Apply a decision to a bucket; gives its result."""
+    """Apply a decision to a bucket; gives its result.
+
+    A lasting one is applied even if its caller has stopped waiting for it.
+    """
 
     bucket: Bucket
     decide: Callable[[LimiterState | None, float], Decision[T]]
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from limiter.bounds import Bounds
@@ -21,6 +22,11 @@ from limiter.exchange import exchange
 from limiter.limiter import Limiter
 from limiter.peek import apeek, peek
 from limiter.redaction import without_credentials
+from limiter.store_thread import thread_of
+from state.patience import within
+
+LEAST = 2.0
+"""Seconds that the store has in any case: who does not want to wait for the vendor waits for a disk all the same."""
 
 Steps = Generator[Effect, Any, httpx.Response]
 
@@ -90,9 +96,11 @@ class AimdTransport(httpx.BaseTransport):
     def _perform(self, effect: Effect) -> Any:
         match effect:
             case Transact(bucket, decide):
-                return self.limiter.store.transact(bucket, decide)
+                with _in_time(self._bounds):
+                    return self.limiter.store.transact(bucket, decide)
             case Read(bucket):
-                return self.limiter.store.read(bucket)
+                with _in_time(self._bounds):
+                    return self.limiter.store.read(bucket)
             case Sleep(seconds):
                 return self._sleep(seconds)
             case Enter(gate, patience):
@@ -169,12 +177,10 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
     async def _perform(self, effect: Effect) -> Any:
         store = self.limiter.store
         match effect:
-            case Transact(bucket, decide):
-                if store.in_process:
-                    return store.transact(bucket, decide)
-                return await anyio.to_thread.run_sync(store.transact, bucket, decide)
+            case Transact(bucket, decide, lasting):
+                return await self._of_store(partial(store.transact, bucket, decide), lasting=lasting)
             case Read(bucket):
-                return store.read(bucket) if store.in_process else await anyio.to_thread.run_sync(store.read, bucket)
+                return await self._of_store(partial(store.read, bucket))
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case Enter(gate, patience):
@@ -185,6 +191,13 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
                 return await apeek(response)
             case Close(response):
                 return await response.aclose()
+
+    async def _of_store(self, work: Callable[[], Any], *, lasting: bool = False) -> Any:
+        store = self.limiter.store
+        if store.in_process:
+            return work()
+        with _in_time(self._bounds):
+            return await thread_of(store).do(work, lasting=lasting)
 
     async def __aenter__(self) -> AsyncAimdTransport:
         await self.inner.__aenter__()
@@ -207,6 +220,10 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
     """Scheme, host and port: what a credential belongs to."""
     default = {"http": 80, "https": 443}.get(url.scheme)
     return url.scheme, url.host, url.port or default
+
+
+def _in_time(bounds: Bounds) -> AbstractContextManager[None]:
+    return within(max(LEAST, bounds.patience(0.0)))
 
 
 def _returned(stop: StopIteration) -> httpx.Response:

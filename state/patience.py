@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TypeVar
 
 from state.errors import DatabaseUnreachable
@@ -14,12 +17,30 @@ T = TypeVar("T")
 BUSY_TIMEOUT = 30.0
 """Seconds to wait for a lock, or for a server that was lost, before it is an error."""
 
+_deadline: ContextVar[float] = ContextVar("aimd_deadline", default=math.inf)
+"""Until when this caller has time, seconds of the monotonic clock."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Seconds between two tries to reach a server."""
 
 
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is asked of a database here has so many seconds: a caller in a hurry does not wait for `BUSY_TIMEOUT`."""
+    before = _deadline.set(min(_deadline.get(), time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _deadline.reset(before)
+
+
+def left() -> float:
+    """Seconds that the caller has for what it begins now; not above `BUSY_TIMEOUT`, and negative if it is late."""
+    return min(BUSY_TIMEOUT, _deadline.get() - time.monotonic())
+
+
 def persistently(work: Callable[[], T], *, sleep: Callable[[float], None] = time.sleep) -> T:
-    """Try again while the server is away, up to `BUSY_TIMEOUT`.
+    """Try again while the server is away, as long as there is time.
 
     Args:
         work: May be done twice: a connection that is lost during a commit does not tell whether it was one.
@@ -28,7 +49,7 @@ def persistently(work: Callable[[], T], *, sleep: Callable[[float], None] = time
     Raises:
         DatabaseUnreachable: It stayed away.
     """
-    until = time.monotonic() + BUSY_TIMEOUT
+    until = time.monotonic() + left()
     pause = FIRST_PAUSE
     while True:
         try:

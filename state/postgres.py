@@ -83,7 +83,9 @@ def _patient_connection() -> type[psycopg.Connection[Any]]:
             """Drives `gen`, which yields what it waits for and is told what came, or several times a second nothing."""
 
             def in_time() -> Generator[Any, Any, Any]:
-                until = time.monotonic() + patience.BUSY_TIMEOUT + SLACK
+                left = patience.left()
+                # The server knows only of its own time-outs, not of a caller that has less time.
+                until = time.monotonic() + left + (SLACK if left >= patience.BUSY_TIMEOUT else 0.0)
                 try:
                     wanted = next(gen)
                     while True:

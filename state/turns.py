@@ -32,7 +32,7 @@ class Turns:
         """Hold it.
 
         Raises:
-            DatabaseBusy: It did not become free within `state.patience.BUSY_TIMEOUT`, whatever those before do with it.
+            DatabaseBusy: It did not become free within `state.patience.left`, whatever those before do with it.
         """
         mine: threading.Lock | None = None
         with self._mutex:
@@ -49,18 +49,15 @@ class Turns:
             self._pass_on()
 
     def _wait(self, mine: threading.Lock) -> None:
+        seconds = max(0.0, patience.left())
         try:
-            handed = mine.acquire(timeout=patience.BUSY_TIMEOUT)
+            handed = mine.acquire(timeout=seconds)
         except BaseException:  # Ctrl-C
             if not self._leave(mine):
                 self._pass_on()
             raise
         if not handed and self._leave(mine):
-            raise DatabaseBusy(
-                f"The database {self._url} does not answer: a transaction before this one has not come to its end for "
-                f"{patience.BUSY_TIMEOUT:g} s. Everything acknowledged before is kept; run again when it answers.",
-                url=self._url,
-            )
+            raise too_late(self._url, seconds)
 
     def _leave(self, mine: threading.Lock) -> bool:
         """Wait no longer; False if it was handed over in this very moment."""
@@ -76,3 +73,17 @@ class Turns:
                 self._waiting.popleft().release()
             else:
                 self._taken = False
+
+
+def too_late(url: str, seconds: float) -> DatabaseBusy:
+    """The error of a caller whose turn has not come.
+
+    Args:
+        url: The database, without its password.
+        seconds: For how long it has waited.
+    """
+    return DatabaseBusy(
+        f"The database {url} does not answer: a transaction before this one has not come to its end for "
+        f"{seconds:.3g} s. Everything acknowledged before is kept; run again when it answers.",
+        url=url,
+    )
