@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +21,7 @@ from simulator import Simulator
 from state import Bucket, Decision, LimiterState, open_store, patience
 from state.errors import DatabaseBusy
 from state.store import Store
+from tests.forking import status_of_child
 
 ACME = Bucket("acme")
 FAST = ApiRateConfig("acme", "https://acme.test", initial_rate=1000.0, max_rate=1000.0)
@@ -38,20 +37,6 @@ def vendor() -> Iterator[Simulator]:
 def store(database: str) -> Iterator[Store]:
     with open_store(database) as opened:
         yield opened
-
-
-def status_of_child(work: Callable[[], None]) -> int:
-    """Fork; gives the child's exit status, which is 0 if `work` came to its end within half a minute."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            signal.alarm(30)
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_a_client_that_was_used_before_a_fork_works_after_it_on_both_sides(store: Store, vendor: Simulator) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from state_listing import sync
@@ -17,6 +14,7 @@ from state import Bucket, Decision, open_store
 from state.memory import MemoryStore
 from state.records import Collection
 from state.store import Store
+from tests.forking import status_of_child
 
 NOTION = Bucket("notion")
 
@@ -29,20 +27,6 @@ def test_processes_that_share_a_bucket_lose_nothing(url: str, start) -> None:
     assert sorted(number for worker in workers for number in worker.told) == list(range(1, 4 * times + 1))
     with open_store(url) as store:
         assert store.read(NOTION)[0].delivered == store.history_length(NOTION) == 4 * times
-
-
-def in_a_child(work: Callable[[], None]) -> int:
-    """Fork; gives the child's exit status, which is 0 if `work` came to its end within half a minute."""
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            signal.alarm(30)
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_a_forked_child_has_connections_of_its_own(url: str) -> None:
@@ -58,7 +42,7 @@ def test_a_forked_child_has_connections_of_its_own(url: str) -> None:
             assert sync(store.evidence, pages, [[("a", 2)]]).changed == 1
             store.close()
 
-        assert in_a_child(child) == 0
+        assert status_of_child(child) == 0
         assert store._kept.connection.dbapi_connection is inherited
         assert store.transact(NOTION, added) == 3
         assert sync(store.evidence, pages, [[("a", 2)]]).unchanged == 1
@@ -85,7 +69,7 @@ def test_a_forked_child_does_not_wait_for_the_threads_of_its_parent(store: Store
         held = pool.submit(store.transact, NOTION, slow)
         assert inside.wait(30)
         with store.evidence._turns.turn():
-            assert in_a_child(child) == 0
+            assert status_of_child(child) == 0
         done.set()
         held.result(timeout=30)
     assert store.transact(NOTION, added) == 2
