@@ -55,6 +55,7 @@ __all__ = [
     "ApiRateConfig",
     "Scope",
     "RateHeaders",
+    "CircuitBreakerConfig",
     "API_RATE_CONFIGS",
     "api_config",
     "AimdError",

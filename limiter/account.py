@@ -60,6 +60,19 @@ def event(
     )
 
 
+def circuit(before: LimiterState, after: LimiterState, now: float, status: int | None = None) -> HistoryEvent | None:
+    """Whether the circuit `opened`, also once more, or `closed` between two states."""
+    if after.open_until and after.generation != before.generation:
+        kind = "opened"
+    elif before.open_until and not after.open_until:
+        kind = "closed"
+    else:
+        return None
+    return HistoryEvent(
+        now, kind, after.rate, after.rate, ceiling=after.ceiling, status=status, cooldown_until=after.open_until
+    )
+
+
 def told(before: LimiterState, after: LimiterState, now: float) -> HistoryEvent | None:
     """The vendor has told another rate than the one in use; its smaller changes are not worth a row."""
     if abs(after.rate - after.recorded_rate) < TOLD * after.recorded_rate or after.rate == before.rate:

@@ -8,9 +8,9 @@ event    What is in flight together meets one fault: only one whose request was 
          Else eight callers would take a blip of a second for an outage.
 open     `failure_threshold` faults in a row: nobody sends for `open_interval`. Slots reserved before are void
          (`generation`), as at a cooldown.
-probe    Then one request asks, once no cooldown forbids it. Its fault opens the circuit again; any answer closes it, a
-         refusal too: the vendor is there. A probe that never comes back (its process died) is the next caller's after
-         another `open_interval`.
+probe    Then one request asks, once no cooldown and no quota forbids it. Its fault opens the circuit again; any answer
+         closes it, a refusal too: the vendor is there. A probe that never comes back (its process died) is the next
+         caller's after another `open_interval`.
 late     Replies to what was sent before the circuit opened neither close it nor keep it open.
 
 Invariants (held by `tests/limiter/test_breaker_properties.py`)
@@ -26,6 +26,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from limiter import quota
 from state.records import LimiterState
 
 if TYPE_CHECKING:
@@ -39,8 +40,11 @@ def refuses_until(state: LimiterState, now: float) -> float:
         state: From `fitting.at_time`.
         now: Epoch seconds.
     """
-    until = max(state.open_until, state.cooldown_until)  # a probe that had to wait for long would not be one
-    return until if state.open_until and now < until else 0.0
+    if not state.open_until:
+        return 0.0
+    # A probe that had to wait long for its slot would not be one.
+    until = max(state.open_until, state.cooldown_until, quota.opens(state))
+    return until if now < until else 0.0
 
 
 def lent(state: LimiterState, config: ApiRateConfig, now: float) -> LimiterState:

@@ -13,13 +13,13 @@ from typing import Any
 
 import httpx
 
-from limiter import replies
+from limiter import breaker, replies
 from limiter.aimd import Ticket
 from limiter.bounds import Bounds, Faults, fault_delay, is_replayable, is_safe, may_try_again
 from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
-from limiter.errors import Terminal, Throttled, WaitTooLong
+from limiter.errors import CircuitOpen, Terminal, Throttled, WaitTooLong
 from limiter.gate import Place
-from limiter.limiter import Granted, Limiter, Route, TooLong
+from limiter.limiter import Granted, Limiter, Route, Shut, TooLong
 from limiter.redaction import hide, secrets_of
 from limiter.replies import Kind, Reply
 
@@ -50,6 +50,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
 
     Raises:
         WaitTooLong: It would have to wait longer than `max_wait`, for the first send or for the next.
+        CircuitOpen: The vendor has answered with faults only, and is not asked for a while.
         Throttled: The vendor refused it more than `max_retries` times, or its body cannot be sent again.
         Terminal: The vendor says that waiting will not help.
         httpx.TransportError: The connection failed, after the retries of a safe request.
@@ -77,8 +78,9 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             raise
         if failure is not None:
             place.leave()
+            is_open = yield from _fault(route, tickets, None, failure)
             pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
-            if pause is None or not _is_transient(failure):
+            if pause is None or is_open or not _is_transient(failure):
                 raise failure
             yield Sleep(pause)
             waited += pause
@@ -86,8 +88,9 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         reply, body = yield from _classification(limiter, request, response, bounds)
         limiter.tally.add(throttled=reply.kind is Kind.THROTTLED)
         if reply.kind is Kind.FAULT:
+            is_open = yield from _fault(route, tickets, response.status_code, None)
             pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
-            if pause is None:
+            if pause is None or is_open:
                 return response
             yield Close(response)
             yield Sleep(pause)
@@ -135,7 +138,8 @@ def _admission(
     while True:
         for limiter in passed:
             if limiter not in tickets:
-                ticket, waited = yield from _slot(limiter, request, bounds, waited, refused)
+                circuit = limiter is route.circuit
+                ticket, waited = yield from _slot(limiter, request, bounds, waited, refused, circuit=circuit)
                 if ticket is not None:
                     tickets[limiter] = ticket
         if len(tickets) == 1:
@@ -151,7 +155,7 @@ def _admission(
 
 
 def _slot(
-    limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None
+    limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None, *, circuit: bool
 ) -> Generator[Effect, Any, tuple[Ticket | None, float]]:
     """Wait for a slot of one limit; None of a limit that the vendor has never named."""
     if limiter.when_named:
@@ -160,9 +164,12 @@ def _slot(
             return None, waited
     looked_before = False
     while True:
-        reservation: Granted | TooLong = yield Transact(
-            limiter.bucket, limiter.reserving(waited=looked_before, patience=bounds.patience(waited))
+        patience = bounds.patience(waited)
+        reservation: Granted | TooLong | Shut = yield Transact(
+            limiter.bucket, limiter.reserving(waited=looked_before, patience=patience, circuit=circuit)
         )
+        if isinstance(reservation, Shut):
+            raise _shut(limiter, request, refused, reservation)
         if isinstance(reservation, TooLong):
             raise _too_long(limiter, request, refused, bounds, reservation.until)
         ticket = reservation.ticket
@@ -197,6 +204,29 @@ def _learning(
         ticket = tickets.get(limiter) or Ticket(next(iter(tickets.values())).at, None, paced=False)
         learned = yield Transact(limiter.bucket, limiter.settling(ticket, status, said, in_flight), lasting=True)
         limiter.report(learned, said, bounds.monotonic(), in_flight)
+    circuit = route.circuit
+    if circuit in tickets and circuit not in teaches:
+        found, _ = yield Read(circuit.bucket)
+        if found is not None and breaker.is_troubled(found):
+            settling = circuit.settling(tickets[circuit], status, Reply(Kind.REFUSED))  # teaches that somebody answers
+            circuit.report(
+                (yield Transact(circuit.bucket, settling, lasting=True)), reply, bounds.monotonic(), in_flight
+            )
+
+
+def _fault(
+    route: Route, tickets: dict[Limiter, Ticket], status: int | None, failure: httpx.TransportError | None
+) -> Generator[Effect, Any, bool]:
+    """Count a fault; whether the circuit is open now, so that there is no use in trying again."""
+    circuit = route.circuit
+    counts = failure is None or _is_transient(failure)
+    # Where no connection was free the vendor was not even asked.
+    if circuit.config.breaker is None or not counts or isinstance(failure, httpx.PoolTimeout):
+        return False
+    happened, is_open = yield Transact(circuit.bucket, circuit.failing(tickets[circuit], status), lasting=True)
+    if happened is not None:
+        circuit.tell(happened, type(failure).__name__ if failure else "")
+    return bool(is_open)
 
 
 def _classification(
@@ -250,6 +280,15 @@ def _too_long(
         f"{limiter.bucket.api} cannot be asked {again}within {bounds.max_wait:g} s; {what}. "
         f"It can from {_clock_time(until)} on.",
         until=until,
+        **_circumstances(limiter, request, refused),
+    )
+
+
+def _shut(limiter: Limiter, request: httpx.Request, refused: Refused | None, found: Shut) -> CircuitOpen:
+    return CircuitOpen(
+        f"{limiter.bucket.api} failed {found.faults} times in a row, so nothing is sent to it now. "
+        f"Try again from {_clock_time(found.until)} on.",
+        until=found.until,
         **_circumstances(limiter, request, refused),
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from limiter import account, aimd, quota, scopes
+from limiter import account, aimd, breaker, quota, scopes
 from limiter.config import ApiRateConfig
 from limiter.gate import Gate, gate_of
 from limiter.hooks import Hook, counter, log_event, tell
@@ -29,6 +29,19 @@ class TooLong:
     """
 
     until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Shut:
+    """A reservation that was not made, since the circuit is open.
+
+    Attributes:
+        until: When one may ask again, epoch seconds.
+        faults: How many there were in a row.
+    """
+
+    until: float
+    faults: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +74,11 @@ class Route:
     def passed(self) -> list[Limiter]:
         """Those that it has to pass, the most specific first: the slowest, so that waits for the others are short."""
         return [self.limiters[limit.name] for limit in reversed(self.limits)]
+
+    @property
+    def circuit(self) -> Limiter:
+        """The one whose circuit breaker counts: the most specific that always counts."""
+        return self.of("")
 
     def of(self, word: str) -> Limiter:
         """The one that a refusal belongs to, by the vendor's word for it."""
@@ -141,7 +159,8 @@ class Limiter:
         Returns:
             `current_rate` (requests/s), `tokens` (requests that could go at once), `cooldown_until` (epoch seconds,
             0.0 when none), `ceiling` (requests/s at which the vendor last objected, 0.0 if never), `throttles`,
-            `updated_at` (epoch seconds), `min_rate`, `max_rate`, `bucket`; and, of this client alone, `requests`
+            `updated_at` (epoch seconds), `min_rate`, `max_rate`, `bucket`, `circuit_open_until` (epoch seconds, 0.0
+            unless the circuit is open, see `limiter.breaker`); and, of this client alone, `requests`
             (sends), `throttled` (replies), `waited` (seconds), and `scopes`: the rates of the further limits that it
             has met.
 
@@ -163,6 +182,7 @@ class Limiter:
             "current_rate": state.rate,
             "tokens": aimd.tokens(state, self.config, now),
             "cooldown_until": held if held > now else 0.0,
+            "circuit_open_until": breaker.refuses_until(state, now),
             "ceiling": state.ceiling,
             "throttles": state.throttles,
             "updated_at": state.updated_at,
@@ -174,24 +194,29 @@ class Limiter:
             "scopes": {name: each.snapshot()["current_rate"] for name, each in sorted(self._scoped.items())},
         }
 
-    def reserving(self, *, waited: bool, patience: float) -> Decide:
+    def reserving(self, *, waited: bool, patience: float, circuit: bool = True) -> Decide:
         """The decision to take a slot.
 
         Args:
             waited: This request has waited before.
             patience: Seconds it may still wait.
+            circuit: Whether an open circuit stands in its way.
 
         Returns:
-            For `Store.transact`; its result is `Granted` or `TooLong`.
+            For `Store.transact`; its result is `Granted`, `TooLong` or `Shut`.
         """
 
-        def decide(found: LimiterState | None, now: float) -> Decision[Granted | TooLong]:
+        def decide(found: LimiterState | None, now: float) -> Decision[Granted | TooLong | Shut]:
             state = self._state(found, now)
+            if circuit and (until := breaker.refuses_until(state, now)):
+                return Decision(found or state, Shut(until, state.faults))
             history = () if found else (account.started(state, now),)
             until = aimd.earliest(state, self.config, now)
             if until - now > patience:
                 return Decision(found or state, TooLong(until), history)
             state, ticket = aimd.reserve(state, self.config, now, waited=waited)
+            if circuit and ticket.generation is not None:
+                state = breaker.lent(state, self.config, now)
             return Decision(state, Granted(ticket, max(0.0, ticket.at - now)), history)
 
         return decide
@@ -201,7 +226,7 @@ class Limiter:
         return aimd.earliest(self._state(found, now), self.config, now)
 
     def still_valid(self, found: LimiterState | None, now: float, ticket: aimd.Ticket) -> aimd.Ticket | None:
-        """The ticket as it is used now, or None if a cooldown has voided it."""
+        """The ticket as it is used now, or None if a cooldown or an open circuit has voided it."""
         if found is None or aimd.is_void(found, ticket):
             return None
         return replace(ticket, at=now)
@@ -216,11 +241,21 @@ class Limiter:
             in_flight: It went as the n-th in flight; 0 if nobody counts them.
 
         Returns:
-            For `Store.transact`; its result is the `HistoryEvent`, or None.
+            For `Store.transact`; its result is what happened that has a name.
         """
 
-        def decide(found: LimiterState | None, now: float) -> Decision[HistoryEvent | None]:
+        def decide(found: LimiterState | None, now: float) -> Decision[tuple[HistoryEvent, ...]]:
             before = self._state(found, now)
+            decision = learned(before, now)
+            after = breaker.answered(decision.state, now, ticket.at)
+            closed = account.circuit(before, after, now)
+            return Decision(
+                after,
+                tuple(happened for happened in (decision.result, closed) if happened),
+                (*decision.history, closed) if closed else decision.history,
+            )
+
+        def learned(before: LimiterState, now: float) -> Decision[HistoryEvent | None]:
             if reply.kind is Kind.TERMINAL:
                 refused = account.terminal(before, now, status=status, retry_after=reply.retry_after)
                 return account.recorded(replace(before, updated_at=now), refused)
@@ -245,21 +280,50 @@ class Limiter:
 
         return decide
 
-    def report(self, happened: HistoryEvent | None, reply: Reply, now: float, in_flight: int) -> None:
+    def failing(self, ticket: aimd.Ticket, status: int | None) -> Decide:
+        """The decision to count a fault.
+
+        Args:
+            ticket: Of the request; `at` is when it was sent.
+            status: The HTTP status; None if there was no reply.
+
+        Returns:
+            For `Store.transact`; its result is what happened that has a name, and whether the circuit is open now.
+        """
+
+        def decide(found: LimiterState | None, now: float) -> Decision[tuple[HistoryEvent | None, bool]]:
+            before = self._state(found, now)
+            after = breaker.failed(before, self.config, now, ticket.at)
+            happened = account.circuit(before, after, now, status)
+            result = happened, bool(breaker.refuses_until(after, now))
+            return Decision(after, result, (happened,) if happened else ())
+
+        return decide
+
+    def report(self, happened: tuple[HistoryEvent, ...], reply: Reply, now: float, in_flight: int) -> None:
         """Tell the gate of a reply that has been learned from, and the hooks of a change; the first of them logs it.
 
         Args:
-            happened: What `settling` gave; None if nothing that has a name.
+            happened: What `settling` gave.
             reply: Why.
             now: Seconds of a clock that is never set.
             in_flight: As given to `settling`.
         """
         if reply.kind is Kind.FINE:
             self.gate.succeeded(now, in_flight)
-        elif happened is not None and happened.kind == "backoff":
+        elif any(each.kind == "backoff" for each in happened):
             self.gate.refused(now, in_flight)
-        if happened is not None:
-            tell((log_event, *self._hooks), self.bucket, self.tenant, happened, reply.reason)
+        for each in happened:
+            self.tell(each, reply.reason)
+
+    def tell(self, happened: HistoryEvent, reason: str = "") -> None:
+        """Tell the hooks of a change.
+
+        Args:
+            happened: The change.
+            reason: The vendor's own word for it, or the name of a failure.
+        """
+        tell((log_event, *self._hooks), self.bucket, self.tenant, happened, reason)
 
     def _state(self, found: LimiterState | None, now: float) -> LimiterState:
         if found is None:
