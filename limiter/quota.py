@@ -50,7 +50,10 @@ def told(state: LimiterState, config: ApiRateConfig, now: float, before: int, sa
         until = min(until, state.quota_until)  # rounded up
     elif not said.window and 0 < state.quota_until < until and now - state.quota_until < FOLLOWED:
         window = until - state.quota_until  # what nobody says can be measured
-    rate = _followed(state, config, left / max(1e-3, until - now)) if 0 < window <= FOLLOWED and left else state.rate
+    rate = state.rate
+    free = until - max(now, state.next_slot)  # what is granted already has its time
+    if 0.0 < window <= FOLLOWED and left and free > 0.0:
+        rate = _followed(state, config, max(left / free, quota / window))  # the count keeps it from being too much
     if (
         abs(left - state.quota_left) < 1.0
         and abs(until - state.quota_until) < 0.1

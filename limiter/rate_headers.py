@@ -67,9 +67,9 @@ class RateHeaders:
             elif key == "resource":
                 good = isinstance(value, str)
             else:
-                value = (value,) if isinstance(value, str) else tuple(value)
-                good = all(isinstance(name, str) for name in value)
-                value = tuple(str(name).lower() for name in value)
+                names = [value] if isinstance(value, str) else value
+                good = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+                value = tuple(name.lower() for name in names) if good else value
             if not good:
                 raise ConfigurationError(f"rate_headers: {key} cannot be {value!r}")
             values[key] = value
