@@ -1,32 +1,49 @@
-"""OAuth client credentials: a token is asked for once and shared by everything in the process.
+"""OAuth client credentials: one token at a time, shared by all programs that use an application.
 
 Vanta has one active token for each application: asking for another revokes the one before, and what is under way with
-it fails. So there is one token in a process, minted under a lock; whoever finds it refused first looks whether another
-thread has a newer one. Source: developer.vanta.com, "Authentication".
+it fails. So the token is a row of the database, sealed with the client secret; who asks for the next one is decided in
+`flows.minting`, and written down here once for blocking and for async clients. Source: developer.vanta.com,
+"Authentication".
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
-import os
-import threading
+import contextlib
+import json
+import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
+import anyio
 import anyio.to_thread
 import httpx
 
+from flows import minting
 from flows.errors import Refused
+from flows.sealing import Seal
+from flows.words import clock_time
+from limiter import AimdClient, AsyncAimdClient, Bounds, ConfigurationError, TryLater, VendorError, WaitTooLong
+from limiter.bounds import fault_delay, is_replayable, may_try_again
 from limiter.redaction import hide
 from limiter.transport import origin
+from state.errors import StateError
+from state.tokens import Decide, TokenKey
 
-MARGIN = 60.0
-"""Seconds before its end that a token is renewed."""
-SOON = 12.0
-"""Seconds: a token that is refused so soon after it was given was revoked by another holder, who would lose the next
-one in turn. The endpoint gives five a minute."""
+SENDS = 3
+"""Of a request that is refused with one token after the other."""
+PATIENCE = 5.0
+"""Seconds that a request for a token may wait in the limiter, where nobody sees that its lease ends."""
+TIMEOUT = 5.0
+"""Seconds for each of its steps: a place in the pool, connecting, sending, the answer. With `PATIENCE`, less than
+`minting.LEASE`."""
+REFUSED_FOR = 30.0
+"""Seconds for which a refusal is an answer for everybody: the streams of a sync must not each ask for another."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
+"""Seconds between two looks at whether another program has the token by now."""
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,65 +65,35 @@ class Grant:
     origin: str
 
 
-class _Token:
-    """The token of one application, as this process has it."""
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A token that this client uses until it is refused, or until so many seconds on the monotonic clock."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.value = ""
-        self.given_at = -math.inf
-        self.until = -math.inf
-
-    def usable(self, refused: str, now: float, grant: Grant) -> bool:
-        """Whether there is one that is not the refused one."""
-        if refused and self.value == refused:
-            if now - self.given_at < SOON:
-                raise Refused(
-                    f"A token was revoked {now - self.given_at:.0f} s after it was given: another program uses the "
-                    f"same application ({grant.origin}), and each new token ends the one before. Give each its own",
-                    status=401,
-                )
-            return False
-        return bool(self.value) and now < self.until
-
-    def keep(self, response: httpx.Response, now: float, grant: Grant) -> None:
-        """Take the token from the answer to its request."""
-        try:
-            answer = response.json()
-        except (ValueError, RecursionError):
-            answer = None
-        answer = answer if isinstance(answer, dict) else {}
-        value = answer.get("access_token")
-        if not response.is_success or not isinstance(value, str) or not value.isprintable() or not value.isascii():
-            said = answer.get("error_description") or answer.get("message") or answer.get("error") or "no token in it"
-            words = hide(str(said), [grant.client_secret, str(value)])[:200]
-            raise Refused(
-                f"{response.request.url.host} gives no token ({response.status_code}: {words}); look at "
-                f"{grant.origin}",
-                status=401,
-            )
-        lasts = answer.get("expires_in")
-        known = isinstance(lasts, int | float) and not isinstance(lasts, bool) and 0 < lasts < 1e9
-        seconds = float(lasts) if known and lasts else 600.0
-        self.value, self.given_at = value, now
-        self.until = now + seconds - min(MARGIN, seconds / 10)
+    serial: int
+    token: str = field(repr=False)
+    until: float
 
 
-_tokens: dict[tuple[str, str, str, str], _Token] = {}
-_making = threading.Lock()
+@dataclass(frozen=True, slots=True)
+class _Transact:
+    decide: Decide[Any]
 
 
-def _in_child() -> None:
-    global _making
-    _making = threading.Lock()
-    _tokens.clear()  # their locks may be held by threads that are not there
+@dataclass(frozen=True, slots=True)
+class _Sleep:
+    seconds: float
 
 
-os.register_at_fork(after_in_child=_in_child)
+@dataclass(frozen=True, slots=True)
+class _Send:
+    request: httpx.Request
+
+
+_Steps = Generator[_Transact | _Sleep | _Send, Any, _Held]
 
 
 class ClientCredentialsAuth(httpx.Auth):
-    """Authorizes requests to one host with a token that it asks for when it has to.
+    """Authorizes requests to one host with a token that all who use its client's database share.
 
     Args:
         grant: What to ask for it with.
@@ -116,61 +103,300 @@ class ClientCredentialsAuth(httpx.Auth):
 
     def __init__(self, grant: Grant, base_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._grant = grant
+        self._base_url = base_url
+        self._monotonic = monotonic
         url = httpx.URL(base_url)
         self._origin = origin(url)
         self._url = url.copy_with(raw_path=grant.token_path.encode())
-        self._now = monotonic
-        secret = hashlib.sha256(grant.client_secret.encode()).hexdigest()
-        key = (str(self._url), grant.client_id, secret, grant.scope)
-        with _making:
-            self._token = _tokens.setdefault(key, _Token())
+        self._key = TokenKey(str(self._url.copy_with(userinfo=b"")), grant.client_id)
+        self._seal = Seal(grant.client_secret, f"{self._key.issuer}\0{grant.client_id}\0{grant.scope}")
+        self._held: _Held | None = None
+        self._client: AimdClient | AsyncAimdClient | None = None
+        self._max_wait: float | None = None
+        self._sleep: Callable[[float], Any] = time.sleep
+
+    def __repr__(self) -> str:
+        return f"ClientCredentialsAuth({self._grant!r})"
+
+    def of_client(
+        self, client: AimdClient | AsyncAimdClient, bounds: Bounds, sleep: Callable[[float], Any]
+    ) -> ClientCredentialsAuth:
+        """See `limiter.client.ClientAuth`."""
+        bound = ClientCredentialsAuth(self._grant, self._base_url, self._monotonic)
+        bound._client, bound._max_wait, bound._sleep = client, bounds.max_wait, sleep
+        return bound
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """See `httpx.Auth`."""
         if origin(request.url) != self._origin:
             yield request
             return
-        refused = ""
-        for last in (False, True):
-            with self._token.lock:  # held while one is asked for: everybody else waits for that one
-                if not self._token.usable(refused, self._now(), self._grant):
-                    response = yield self._asking()
-                    response.read()
-                    self._token.keep(response, self._now(), self._grant)
-                refused = self._token.value
-            request.headers["Authorization"] = f"Bearer {refused}"
-            response = yield request
-            if response.status_code != 401 or last:
+        refused = 0
+        for left in reversed(range(SENDS)):
+            held = self._at_hand(refused) or self._obtain(request, refused)
+            response = yield _with(request, held.token)
+            if response.status_code != 401 or not left or not is_replayable(request):
                 return
+            refused = held.serial
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """See `httpx.Auth`."""
         if origin(request.url) != self._origin:
             yield request
             return
-        refused = ""
-        for last in (False, True):
-            await anyio.to_thread.run_sync(self._token.lock.acquire)  # a thread may hold it, or another task
-            try:
-                if not self._token.usable(refused, self._now(), self._grant):
-                    response = yield self._asking()
-                    await response.aread()
-                    self._token.keep(response, self._now(), self._grant)
-                refused = self._token.value
-            finally:
-                self._token.lock.release()
-            request.headers["Authorization"] = f"Bearer {refused}"
-            response = yield request
-            if response.status_code != 401 or last:
+        refused = 0
+        for left in reversed(range(SENDS)):
+            held = self._at_hand(refused) or await self._aobtain(request, refused)
+            response = yield _with(request, held.token)
+            if response.status_code != 401 or not left or not is_replayable(request):
                 return
+            refused = held.serial
 
-    def _asking(self) -> httpx.Request:
-        grant = self._grant
+    def _at_hand(self, refused: int) -> _Held | None:
+        held = self._held
+        good = held is not None and held.serial != refused and self._monotonic() < held.until
+        return held if good else None
+
+    def _obtain(self, request: httpx.Request, refused: int) -> _Held:
+        client = self._client
+        if not isinstance(client, AimdClient):
+            raise self._homeless()
+        lease = secrets.token_hex(8)
+        steps = self._steps(request, refused, lease)
+        tokens = client.limiter.store.tokens
+        result: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = steps.send(result) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                held: _Held = stop.value
+                self._held = held
+                return held
+            result = error = None
+            try:
+                match step:
+                    case _Transact(decide):
+                        result = tokens.transact(self._key, decide)
+                    case _Sleep(seconds):
+                        self._sleep(seconds)
+                    case _Send(asking):
+                        result = client.send(asking, auth=None, follow_redirects=False)
+            except Exception as raised:  # handed to the generator, which decides
+                error = raised
+            except BaseException:  # Ctrl-C: the others need not wait for the end of the lease
+                with contextlib.suppress(StateError):
+                    tokens.transact(self._key, _failing(lease))
+                raise
+
+    async def _aobtain(self, request: httpx.Request, refused: int) -> _Held:
+        client = self._client
+        if not isinstance(client, AsyncAimdClient):
+            raise self._homeless()
+        lease = secrets.token_hex(8)
+        steps = self._steps(request, refused, lease)
+        tokens = client.limiter.store.tokens
+        result: Any = None
+        error: Exception | None = None
+        while True:
+            try:
+                step = steps.send(result) if error is None else steps.throw(error)
+            except StopIteration as stop:
+                held: _Held = stop.value
+                self._held = held
+                return held
+            result = error = None
+            try:
+                match step:
+                    case _Transact(decide):
+                        result = await anyio.to_thread.run_sync(tokens.transact, self._key, decide)
+                    case _Sleep(seconds):
+                        await self._sleep(seconds)
+                    case _Send(asking):
+                        result = await client.send(asking, auth=None, follow_redirects=False)
+            except Exception as raised:
+                error = raised
+            except BaseException:  # a cancelled task, too
+                with anyio.CancelScope(shield=True), contextlib.suppress(StateError):
+                    await anyio.to_thread.run_sync(tokens.transact, self._key, _failing(lease))
+                raise
+
+    def _steps(self, request: httpx.Request, refused: int, lease: str) -> _Steps:
+        """Find a token, waiting for others or asking for it.
+
+        Args:
+            request: What it is for; errors show this one, and not the one with the secret in it.
+            refused: The serial of the token that was refused; 0 for none.
+            lease: A name for this need.
+
+        Raises:
+            Refused: The vendor gives none, or another program takes it away.
+            WaitTooLong: It would have to wait longer than the client may.
+            httpx.TransportError: The vendor cannot be reached.
+        """
+        bad, by_vendor = refused, bool(refused)
+        waited, pause = 0.0, FIRST_PAUSE
+        faults, first_fault = 0, 0.0
+        while True:
+            answer = yield _Transact(partial(minting.ask, lease=lease, bad=bad, refused=by_vendor))
+            match answer:
+                case minting.Usable(serial, sealed, seconds):
+                    opened = self._seal.open(sealed)
+                    if opened is None:  # sealed with a secret that has been changed since
+                        bad, by_vendor = serial, False
+                        continue
+                    return _Held(serial, self._token_in(opened), self._monotonic() + seconds)
+                case minting.Contested(age):
+                    raise self._contested(age)
+                case minting.Wait(seconds, until):
+                    delay, pause = min(pause, seconds), min(pause * 2, LONGEST_PAUSE)
+                    waited = self._patience(request, waited, delay, until, "another program asks for one just now")
+                    yield _Sleep(delay)
+                case minting.UsedUp(seconds, until):
+                    why = f"{minting.MOST} were asked for within {minting.WINDOW:g} s, which is all it gives"
+                    waited = self._patience(request, waited, seconds, until, why)
+                    yield _Sleep(seconds)
+                case minting.Mint():
+                    try:
+                        response: httpx.Response = yield _Send(self._asking(waited))
+                    except Exception as error:
+                        now = yield _Transact(_failing(lease, sent=_may_have_been_sent(error)))
+                        if isinstance(error, WaitTooLong):
+                            delay = max(FIRST_PAUSE, error.until - now)
+                            waited = self._patience(request, waited, delay, error.until, "", error)
+                            yield _Sleep(delay)
+                            continue
+                        failure = error
+                    else:
+                        if response.status_code < 500:
+                            sealed, lasts = self._kept(response)
+                            yield _Transact(partial(_keeping, lease=lease, sealed=sealed, lasts=lasts))
+                            continue
+                        yield _Transact(_failing(lease))
+                        failure = self._refusal(response.status_code, _words(response, self._grant.client_secret))
+                    faults += 1
+                    first_fault = first_fault if faults > 1 else self._monotonic()
+                    again = may_try_again(faults, self._monotonic() - first_fault)
+                    if not (again and isinstance(failure, httpx.TransportError | Refused)):
+                        raise _about(request, failure)
+                    yield _Sleep(fault_delay(faults))
+
+    def _patience(
+        self,
+        request: httpx.Request,
+        waited: float,
+        delay: float,
+        until: float,
+        why: str,
+        error: Exception | None = None,
+    ) -> float:
+        """Seconds waited after this wait, if there is time for it."""
+        if self._max_wait is None or waited + delay <= self._max_wait:
+            return waited + delay
+        if error is not None:
+            raise _about(request, error)
+        raise WaitTooLong(
+            f"{self._url.host} gives no token within {self._max_wait:g} s: {why}. Nothing was sent; there may be one "
+            f"from {clock_time(until)} on.",
+            until=until,
+            request=request,
+        )
+
+    def _asking(self, waited: float) -> httpx.Request:
+        grant, client = self._grant, self._client
+        assert client is not None
         body = {
             "client_id": grant.client_id,
             "client_secret": grant.client_secret,
             "grant_type": "client_credentials",
             "scope": grant.scope,
         }
-        # A fault may have hidden the answer; whoever asks again holds the newest token.
-        return httpx.Request("POST", self._url, json=body, extensions={"safe": True})
+        patience = PATIENCE if self._max_wait is None else max(0.0, min(PATIENCE, self._max_wait - waited))
+        # Not "safe": each send may end the token before, and has to be counted. So faults are this module's to retry.
+        return client.build_request("POST", self._url, json=body, timeout=TIMEOUT, extensions={"max_wait": patience})
+
+    def _kept(self, response: httpx.Response) -> tuple[bytes, float]:
+        """The vendor's answer, sealed, and for how many seconds it is good: a token, or that there is none."""
+        answer = _object(response)
+        token = answer.get("access_token")
+        if not response.is_success or not isinstance(token, str) or not _may_be_sent(token):
+            said = _words(response, self._grant.client_secret)
+            return self._sealed(status=response.status_code, said=said), REFUSED_FOR
+        lasts = answer.get("expires_in")
+        known = isinstance(lasts, int | float) and not isinstance(lasts, bool) and 0 < lasts < 1e9
+        return self._sealed(token=token), float(lasts) if known and lasts else 600.0
+
+    def _sealed(self, **content: Any) -> bytes:
+        return self._seal.close(json.dumps(content).encode())
+
+    def _token_in(self, opened: bytes) -> str:
+        content = json.loads(opened)
+        if "token" not in content:
+            raise self._refusal(content["status"], content["said"])
+        token: str = content["token"]
+        return token
+
+    def _refusal(self, status: int, said: str) -> Refused:
+        return Refused(f"{self._url.host} gives no token ({status}: {said}); look at {self._grant.origin}", status=401)
+
+    def _contested(self, age: float) -> Refused:
+        return Refused(
+            f"A token was revoked {age:.0f} s after it was given: another program uses the same application "
+            f"({self._grant.origin}) with another database, and each new token ends the one before. Let them share "
+            "AIMD_DATABASE_URL, or give each an application of its own",
+            status=401,
+        )
+
+    def _homeless(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"The client id and secret of {self._grant.origin} work in a client of limiter.make_client_for or "
+            "make_async_client_for only, with whose database the token is shared. Nothing was sent."
+        )
+
+
+def _keeping(row: Any, now: float, *, lease: str, sealed: bytes, lasts: float) -> tuple[Any, None]:
+    return minting.given(row, now, lease=lease, sealed=sealed, lasts=lasts), None
+
+
+def _failing(lease: str, *, sent: bool = True) -> Decide[float]:
+    """Gives the store's time."""
+    return lambda row, now: (minting.failed(row, now, lease=lease, sent=sent), now)
+
+
+def _with(request: httpx.Request, token: str) -> httpx.Request:
+    request.headers["Authorization"] = f"Bearer {token}"
+    return request
+
+
+def _may_have_been_sent(error: Exception) -> bool:
+    if isinstance(error, TryLater):
+        return error.response is not None
+    return not isinstance(error, NOT_SENT)
+
+
+def _about(request: httpx.Request, error: Exception) -> Exception:
+    """The error as one of the request that the token was for: the other has the secret in its body."""
+    if isinstance(error, httpx.HTTPError):
+        error.request = request
+    if isinstance(error, VendorError) and error.response is not None:
+        error.response.request = request
+    return error
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        answer = response.json()
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _may_be_sent(token: str) -> bool:
+    return bool(token) and token.isprintable() and token.isascii() and " " not in token
+
+
+def _words(response: httpx.Response, secret: str) -> str:
+    """What the vendor says instead of a token, without the secret or what should have been one."""
+    answer = _object(response)
+    said = answer.get("error_description") or answer.get("message") or answer.get("error") or "no token in it"
+    return hide(str(said), [secret, str(answer.get("access_token", secret))])[:200]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -45,6 +45,11 @@ class Bounds:
         codes = self.backoff_status_codes
         if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
             raise ConfigurationError(f"backoff_status_codes must be a collection of HTTP statuses, not {codes!r}.")
+
+    def of(self, request: httpx.Request) -> Bounds:
+        """The bounds of a request: it may have less patience than the others, `extensions={"max_wait": 5.0}`."""
+        wait = request.extensions.get("max_wait")
+        return self if wait is None else replace(self, max_wait=min(wait, self.patience(0.0)))
 
     def patience(self, waited: float) -> float:
         """Seconds that a request may still wait."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import httpx
 
@@ -17,6 +17,21 @@ from limiter.presets import api_config
 from limiter.transport import AimdTransport, AsyncAimdTransport
 from state.records import Bucket
 from state.store import Store, shared_store
+
+
+@runtime_checkable
+class ClientAuth(Protocol):
+    """An `auth` that needs what its client has: the store, the bounds, a way to wait, the client to send with."""
+
+    def of_client(self, client: AimdClient | AsyncAimdClient, bounds: Bounds, sleep: Callable[[float], Any]) -> Any:
+        """The `auth` of one client.
+
+        Args:
+            client: Its sends go the same way as all others; those of the auth itself need `auth=None`.
+            bounds: Of the client's requests.
+            sleep: How the client waits, seconds; to be awaited in an async client.
+        """
+        ...
 
 
 class AimdClient(httpx.Client):
@@ -41,6 +56,8 @@ class AimdClient(httpx.Client):
         if mounts := httpx_kwargs.get("mounts"):
             httpx_kwargs["mounts"] = {key: inner and self._wrap(inner) for key, inner in mounts.items()}
         super().__init__(**_with_preset(limiter.config, httpx_kwargs))
+        if isinstance(self.auth, ClientAuth):
+            self.auth = self.auth.of_client(self, bounds or Bounds(), sleep)
 
     def _wrap(self, inner: httpx.BaseTransport) -> httpx.BaseTransport:
         return AimdTransport(inner, self.limiter, self._bounds, sleep=self._sleep)
@@ -75,6 +92,8 @@ class AsyncAimdClient(httpx.AsyncClient):
         if mounts := httpx_kwargs.get("mounts"):
             httpx_kwargs["mounts"] = {key: inner and self._wrap(inner) for key, inner in mounts.items()}
         super().__init__(**_with_preset(limiter.config, httpx_kwargs))
+        if isinstance(self.auth, ClientAuth):
+            self.auth = self.auth.of_client(self, bounds or Bounds(), sleep)
 
     def _wrap(self, inner: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         return AsyncAimdTransport(inner, self.limiter, self._bounds, sleep=self._sleep)

@@ -108,8 +108,7 @@ class TestItsClient:
             assert first.headers[name] == value
 
     @pytest.mark.parametrize("kind", APPLICATIONS, ids=lambda kind: kind.__name__)
-    def test_asks_for_a_token_and_sends_that(self, kind, mode, clock, store, monkeypatch):
-        monkeypatch.setattr("flows.client_credentials._tokens", {})
+    def test_asks_for_a_token_and_sends_that(self, kind, mode, clock, store):
         vendor = ScriptedVendor([httpx.Response(200, json={"access_token": "vat_1", "expires_in": 3599})], clock)
         self.send(made(kind), mode, vendor, clock, store)
         asked, *sent = vendor.requests

@@ -1,14 +1,7 @@
 """Vanta's source against a simulated tenant: everything, what changed, what is gone, and one token for all."""
 
-import asyncio
-import json
-import threading
-
-import httpx
 import pytest
 
-from flows import client_credentials
-from flows.client_credentials import ClientCredentialsAuth, Grant
 from flows.credentials import Application, credential_for
 from flows.sources import SOURCES
 from limiter import ConfigurationError
@@ -16,11 +9,6 @@ from simulator.vendors import make_world
 
 VANTA = SOURCES["vanta"]
 COUNTS = {"people": 130, "tests": 30, "documents": 3, "controls": 4, "vulnerabilities": 12, "vendors": 3}
-
-
-@pytest.fixture(autouse=True)
-def _no_token_of_another_test(monkeypatch):
-    monkeypatch.setattr(client_credentials, "_tokens", {})
 
 
 @pytest.fixture
@@ -101,103 +89,3 @@ class TestTheToken:
     def test_one_variable_of_two_is_none(self):
         with pytest.raises(ConfigurationError, match="set VANTA_CLIENT_ID and VANTA_CLIENT_SECRET"):
             credential_for("vanta", environment={"VANTA_CLIENT_SECRET": "vcs_1"})
-
-    @pytest.fixture
-    def api(self):
-        """A vendor with one active token; gives a client, what it was asked, and its clock."""
-        state = {"minted": 0, "active": None, "lasts": 3599, "now": 0.0, "sent": []}
-        state |= {"slow": False, "second": threading.Event()}
-
-        def answer(request):
-            state["sent"].append((request.url.host, request.headers.get("Authorization")))
-            if request.url.path == "/oauth/token":
-                state["minted"] += 1
-                if state["minted"] > 1:
-                    state["second"].set()
-                if state["slow"]:  # long enough for another to ask, too
-                    state["second"].wait(0.3)
-                state["active"] = f"vat_{state['minted']}"
-                return httpx.Response(
-                    200, content=json.dumps({"access_token": state["active"], "expires_in": state["lasts"]})
-                )
-            good = request.headers.get("Authorization") == f"Bearer {state['active']}"
-            return httpx.Response(200 if good else 401)
-
-        grant = Grant("vci", "vcs", "all", "/oauth/token", "the test")
-
-        def client():
-            auth = ClientCredentialsAuth(grant, "https://api.vanta.test", lambda: state["now"])
-            return httpx.Client(auth=auth, transport=httpx.MockTransport(answer), base_url="https://api.vanta.test/v1")
-
-        return client, state
-
-    def test_many_threads_and_clients_share_one(self, api):
-        client, state = api
-        state["slow"] = True
-        statuses = []
-        threads = [threading.Thread(target=lambda: statuses.append(client().get("/x").status_code)) for _ in range(12)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(10)
-        assert statuses == [200] * 12
-        assert state["minted"] == 1
-
-    def test_it_is_renewed_before_its_end(self, api):
-        client, state = api
-        client().get("/x")
-        state["now"] = 3599 - 61.0
-        client().get("/x")
-        assert state["minted"] == 1
-        state["now"] = 3599 - 59.0
-        assert client().get("/x").status_code == 200
-        assert state["minted"] == 2
-
-    @pytest.mark.parametrize("lasts", [None, 0, -5, "soon", True, 1e300, float("1e12")])
-    def test_an_odd_life_time_is_ten_minutes(self, api, lasts, monkeypatch):
-        client, state = api
-        state["lasts"] = lasts
-        assert client().get("/x").status_code == 200
-        state["now"] = 539.0
-        client().get("/x")
-        assert state["minted"] == 1
-        state["now"] = 541.0
-        client().get("/x")
-        assert state["minted"] == 2
-
-    def test_one_that_was_revoked_is_asked_for_again_once(self, api):
-        client, state = api
-        client().get("/x")
-        state["active"], state["now"] = "of another", 100.0
-        assert client().get("/x").status_code == 200
-        assert state["minted"] == 2
-
-    def test_two_that_revoke_each_other_are_told(self, api):
-        client, state = api
-        client().get("/x")
-        state["active"], state["now"] = "of another", 3.0
-        with pytest.raises(Exception, match="another program uses the same application"):
-            client().get("/x")
-        assert state["minted"] == 1
-
-    def test_another_host_gets_none(self, api):
-        client, state = api
-        client().get("https://files.test/a.pdf")
-        assert state["sent"] == [("files.test", None)]
-
-    def test_async_tasks_share_it_too(self, api):
-        client, state = api
-        sync = client()
-
-        async def answer(request):
-            await asyncio.sleep(0)
-            return sync._transport.handle_request(request)
-
-        async def run():
-            async with httpx.AsyncClient(
-                auth=sync.auth, transport=httpx.MockTransport(answer), base_url="https://api.vanta.test/v1"
-            ) as asynchronous:
-                return await asyncio.gather(*(asynchronous.get("/x") for _ in range(8)))
-
-        assert [each.status_code for each in asyncio.run(run())] == [200] * 8
-        assert state["minted"] == 1

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from flows import client_credentials
 from flows.credentials import credential_for
 from flows.sources import SOURCES, plan
 from limiter.testing import FakeClock, ScriptedVendor
@@ -23,7 +22,6 @@ SMALL = {"fieldguide": {"engagements": 2, "requests": 4}, "vanta": {"people": 9,
 @pytest.fixture
 def vendor_of(start_vendor, collector_of, monkeypatch):
     """A vendor with data of its own, and a collector of it."""
-    monkeypatch.setattr(client_credentials, "_tokens", {})
 
     def make(api, **options):
         world = make_world(api, 5, **SMALL.get(api, {}))
