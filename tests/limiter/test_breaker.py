@@ -196,18 +196,20 @@ def test_slots_that_were_reserved_before_it_opened_are_void(store: MemoryStore, 
 
 def test_a_success_while_nothing_is_wrong_writes_no_more_than_without_a_breaker(play: Any, clock: Any) -> None:
     class Writes(MemoryStore):
-        count = 0
+        count = calls = 0
 
         def transact(self, bucket: Any, decide: Any) -> Any:
             before = self._states.get(bucket)
             result = super().transact(bucket, decide)
             self.count += self._states.get(bucket) is not before
+            self.calls += 1
             return result
 
     stores = [Writes(clock=clock), Writes(clock=clock)]
     for store, breaker in zip(stores, (BREAKER, None), strict=True):
         play([200, 404, 200, 401], config=replace(ACME, breaker=breaker), store=store, times=5)
     assert stores[0].count == stores[1].count > 0
+    assert stores[0].calls == stores[1].calls, "nor takes another transaction"
 
 
 def test_without_a_breaker_every_request_is_sent(play: Any, store: MemoryStore) -> None:
@@ -224,6 +226,14 @@ def test_each_limit_of_an_api_has_a_circuit_of_its_own(play: Any, store: MemoryS
     assert outcomes(play([], "POST", "/things", config=config, store=store)) == [200]
     assert kinds(store, Bucket("acme", "search")) == ["opened"]
     assert kinds(store) == []
+
+
+def test_an_answer_on_one_path_closes_the_circuit_of_all(play: Any, store: MemoryStore) -> None:
+    config = replace(ACME, scopes=(Scope("search", path="/search", beside=True),))
+    play([500] * 3, "POST", "/things", config=config, store=store, times=3)
+    assert outcomes(play([], "POST", "/search", config=config, store=store)) == [200], "it has a circuit of its own"
+    assert kinds(store) == ["opened", "closed"]
+    assert outcomes(play([], "POST", "/things", config=config, store=store)) == [200]
 
 
 def test_the_snapshot_says_that_it_is_open(play: Any, store: MemoryStore, clock: Any) -> None:
