@@ -246,7 +246,7 @@ def report(*, rounds: int = ROUNDS, requests: int = REQUESTS, prefect: bool = Tr
         quiet = _changing_nothing(folder, max(2, requests // 3))
     if prefect:
         each = peers.prefect(rounds, max(2, requests // (4 * SLOW)))
-        subjects["Prefect rate_limit, local server"] = _Subject(lambda: None, "- yes -", rounds=[*map(_summary, each)])
+        subjects["Prefect rate_limit, local server"] = _Subject(lambda: None, "- yes yes", rounds=[*map(_summary, each)])
     rows = [["", "p50 us", "p99 us", "x bare", "requests/s", "learns", "shares", "keeps"]]
     rows += [_row(name, subject, subjects) for name, subject in subjects.items()]
     store, alchemy, bare = (subjects[name].middle for name in ("SQLite store", "bare SQLAlchemy", "bare sqlite3"))
@@ -320,7 +320,7 @@ def _legend(rounds: int, requests: int) -> str:
         "the reply, too.\n"
         "learns: from the vendor's answers. shares: one limit for several processes, as it is used here. keeps: what "
         "it knows\n"
-        "outlives the process (Prefect keeps a rate that somebody sets).\n"
+        "outlives the process (of Prefect, the rate that somebody set).\n"
         f"Medians of {rounds} rounds of {requests:,} requests; pyrate-limiter on SQLite a {SLOW}th of them, Prefect "
         "still fewer, after the others.\n"
         "Wall time: other busy processes show in p99."
