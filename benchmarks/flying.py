@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import inf
 
 from benchmarks.core import Core
-from benchmarks.virtual import CALLERS, LATENCY, Algorithm, Log, _Clock, in_whole_seconds
+from benchmarks.virtual import CALLERS, LATENCY, Algorithm, Clock, Log, in_whole_seconds
 from limiter import aimd, in_flight
 from limiter.aimd import Ticket
 from simulator import Policy
@@ -88,7 +88,7 @@ def simulate(
         seed: Decides the latencies.
         callers: How many want to be in flight at a time.
     """
-    clock, log, source = _Clock(0.0), Log(), random.Random(seed)
+    clock, log, source = Clock(0.0), Log(), random.Random(seed)
     steps = [_caller(number, clock, algorithm, room, policy, log, source) for number in range(callers)]
     queue = [(source.random() / 100, number) for number in range(callers)]
     heapq.heapify(queue)
@@ -104,7 +104,7 @@ def simulate(
 
 
 def _caller(
-    number: int, clock: _Clock, algorithm: Algorithm, room: Room, policy: Policy, log: Log, source: random.Random
+    number: int, clock: Clock, algorithm: Algorithm, room: Room, policy: Policy, log: Log, source: random.Random
 ) -> Iterator[float]:
     while True:
         if room.is_full or room.waiting:

@@ -1,12 +1,10 @@
 """The rules of the core, each taken away by itself: what it would cost to do without."""
 
-import itertools
-import multiprocessing
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.random_limits import COLUMNS, Drawn, Result, draw, frontier, judge, summary
+from benchmarks.random_limits import COLUMNS, Drawn, Result, compared, draw, judge
 from benchmarks.tables import table
 from limiter import aimd
 
@@ -41,14 +39,7 @@ def without(rule: str) -> Iterator[None]:
 
 def report(seed: int, count: int) -> str:
     """Judge the core without each of its rules on the same drawn limits, and return the table."""
-    limits = draw(seed, count)
-    with multiprocessing.get_context("spawn").Pool() as pool:
-        best = pool.map(frontier, limits, chunksize=1)
-        jobs = [(rule, *pair) for rule, pair in itertools.product(RULES, zip(limits, best, strict=True))]
-        found = pool.starmap(_judge, jobs, chunksize=1)
-    rows = [["", *COLUMNS]]
-    results = dict(zip(jobs, found, strict=True))
-    rows += [[rule, *summary([each for job, each in results.items() if job[0] == rule])] for rule in RULES]
+    rows = [["", *COLUMNS], *compared(RULES, _judge, draw(seed, count))]
     return f"THE LADDER: the core without one of its rules ({count} limits drawn with seed {seed})\n\n{table(rows)}"
 
 

@@ -4,7 +4,7 @@ import itertools
 import math
 import multiprocessing
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -177,19 +177,29 @@ def judge(name: str, drawn: Drawn, best: float) -> Result:
 
 def report(seed: int, count: int) -> str:
     """Judge all algorithms on limits drawn with a seed, on all cores, and return the table."""
-    limits = draw(seed, count)
-    with multiprocessing.get_context("spawn").Pool() as pool:
-        best = pool.map(frontier, limits, chunksize=1)
-        jobs = [(name, *pair) for name, pair in itertools.product(ALGORITHMS, zip(limits, best, strict=True))]
-        found = pool.starmap(judge, jobs, chunksize=1)
-    rows = [["algorithm", *COLUMNS]]
-    results = dict(zip(jobs, found, strict=True))
-    rows += [[name, *summary([each for job, each in results.items() if job[0] == name])] for name in ALGORITHMS]
+    rows = [["algorithm", *COLUMNS], *compared(ALGORITHMS, judge, draw(seed, count))]
     return (
         f"LIMITS DRAWN AT RANDOM ({count} of them, seed {seed}; virtual time)\n"
         f"Score: goodput short of the best constant rate, in %, plus {WEIGHT:g} for each % of rejections above "
         f"{FREE:g}.\n\n{table(rows)}"
     )
+
+
+def compared(
+    names: Iterable[str], judged: Callable[[str, Drawn, float], Result], limits: Sequence[Drawn]
+) -> list[list[str]]:
+    """Rows of a table, one for each name, of the same limits; on all cores.
+
+    Args:
+        names: What is compared.
+        judged: As `judge`; a function of a module, since other processes call it.
+        limits: From `draw`.
+    """
+    with multiprocessing.get_context("spawn").Pool() as pool:
+        best = pool.map(frontier, limits, chunksize=1)
+        jobs = [(name, *pair) for name, pair in itertools.product(names, zip(limits, best, strict=True))]
+        results = list(zip(jobs, pool.starmap(judged, jobs, chunksize=1), strict=True))
+    return [[name, *summary([each for job, each in results if job[0] == name])] for name in names]
 
 
 COLUMNS = ("score", "gap", "rejected mean", "median", "p90", "worst tenth")

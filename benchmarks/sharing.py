@@ -1,7 +1,5 @@
 """What sharing one row is worth: eight processes that learn together, beside eight that learn alone."""
 
-import heapq
-import random
 from collections.abc import Sequence
 from statistics import mean
 
@@ -9,7 +7,7 @@ from benchmarks.cases import CASES, Case
 from benchmarks.core import Core
 from benchmarks.score import Score, score
 from benchmarks.tables import table
-from benchmarks.virtual import Algorithm, Log, _caller, _Clock
+from benchmarks.virtual import Log, simulate_together
 
 PROCESSES, CALLERS = 8, 2
 SHARED = ("bucket 5/s, burst 5", "bucket 20/s, burst 20", "5/s, then 30 s lockout")
@@ -29,23 +27,24 @@ def measure(case: Case, seed: int, *, together: bool) -> tuple[Score, Score, flo
         1 when all have the same.
     """
     rows = [Core()] * PROCESSES if together else [Core() for _ in range(PROCESSES)]
-    logs = [Log() for _ in rows]
-    policy = case.policy()
-    clock, source = _Clock(0.0), random.Random(seed)
-    callers = []
-    for number in range(PROCESSES * CALLERS):
-        row: Algorithm = rows[number % PROCESSES]
-        steps = _caller(clock, row, policy, logs[number % PROCESSES], source)
-        callers.append((source.random() / 100, number, steps))
-    heapq.heapify(callers)
-    while callers[0][0] <= case.seconds:
-        clock.now, number, steps = callers[0]
-        heapq.heapreplace(callers, (next(steps), number, steps))
+    policy, callers = case.policy(), PROCESSES * CALLERS
+    logs = simulate_together(rows, policy, begin=0.0, seconds=case.seconds, seed=seed, callers=callers)
     log = Log([at for each in logs for at in each.accepted], [at for each in logs for at in each.rejected])
     shares = [len(each.accepted) for each in logs]
-    alike = sum(shares) ** 2 / (len(shares) * max(1, sum(share**2 for share in shares)))
     whole = score(log, policy, 0.0, case.seconds)
-    return whole, score(log, policy, case.seconds / 2, case.seconds), alike
+    return whole, score(log, policy, case.seconds / 2, case.seconds), alike(shares)
+
+
+def alike(shares: Sequence[float]) -> float:
+    """Jain's index of fairness: 1 when all have the same, 1/n when one has all.
+
+    Source: Jain, Chiu and Hawe, "A quantitative measure of fairness and discrimination" (1984).
+
+    Example:
+        >>> alike([5, 5]), alike([10, 0])
+        (1.0, 0.5)
+    """
+    return sum(shares) ** 2 / (len(shares) * max(1, sum(share**2 for share in shares)))
 
 
 def report(seeds: Sequence[int]) -> str:
@@ -65,7 +64,7 @@ def report(seeds: Sequence[int]) -> str:
                 for name, digits in (("goodput", 1), ("rejected", 2))
             ]
             name, kind = (case.name, "one shared") if together else ("", "one each")
-            rows.append([name, kind, *cells, f"{mean(alike for *_, alike in found):.3f}"])
+            rows.append([name, kind, *cells, f"{mean(fairness for *_, fairness in found):.3f}"])
     return (
         "SHARING A HIDDEN LIMIT (virtual time)\n"
         f"{PROCESSES} processes of {CALLERS} callers that always want more, cold, 600 s. goodput: % of the limit; "

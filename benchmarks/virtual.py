@@ -7,7 +7,7 @@ and sets the clock to the earliest; nothing ever sleeps.
 import heapq
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -52,7 +52,9 @@ class Log:
 
 
 @dataclass
-class _Clock:
+class Clock:
+    """The virtual time, in seconds."""
+
     now: float
 
 
@@ -88,27 +90,61 @@ def simulate(
         latency: Shortest and longest, seconds.
         advice: What a refusal says.
     """
-    clock, log, source = _Clock(begin), Log(), random.Random(seed)
-    queue = [
+    [log] = simulate_together(
+        [algorithm], policy, begin=begin, seconds=seconds, seed=seed, callers=callers, latency=latency, advice=advice
+    )
+    return log
+
+
+def simulate_together(
+    algorithms: Sequence[Algorithm],
+    policy: Policy,
+    *,
+    begin: float,
+    seconds: float,
+    seed: int,
+    callers: int,
+    latency: tuple[float, float] = LATENCY,
+    advice: Advice = in_whole_seconds,
+) -> list[Log]:
+    """As `simulate`, with callers in several processes.
+
+    Args:
+        algorithms: What paces each process; the same one several times, if they share it.
+        policy: See `simulate`.
+        begin: See `simulate`.
+        seconds: See `simulate`.
+        seed: See `simulate`.
+        callers: How many at a time in all; the processes have equal shares of them.
+        latency: See `simulate`.
+        advice: See `simulate`.
+
+    Returns:
+        The replies of each process.
+    """
+    clock, source, logs = Clock(begin), random.Random(seed), [Log() for _ in algorithms]
+    processes = list(zip(algorithms, logs, strict=True))
+    queue = []
+    for number in range(callers):
+        algorithm, log = processes[number % len(processes)]
+        steps = _caller(clock, algorithm, policy, log, source, latency, advice)
         # Not all at the same instant. The number keeps the heap from comparing generators.
-        (begin + source.random() / 100, number, _caller(clock, algorithm, policy, log, source, latency, advice))
-        for number in range(callers)
-    ]
+        queue.append((begin + source.random() / 100, number, steps))
     heapq.heapify(queue)
     while queue[0][0] <= begin + seconds:
         clock.now, number, steps = queue[0]
         heapq.heapreplace(queue, (next(steps), number, steps))
-    return log
+    return logs
 
 
 def _caller(
-    clock: _Clock,
+    clock: Clock,
     algorithm: Algorithm,
     policy: Policy,
     log: Log,
     source: random.Random,
-    latency: tuple[float, float] = LATENCY,
-    advice: Advice = in_whole_seconds,
+    latency: tuple[float, float],
+    advice: Advice,
 ) -> Iterator[float]:
     """One caller, in the order of `limiter.exchange`: wait, send, learn, again."""
     waited = False
