@@ -14,6 +14,7 @@ from benchmarks import (
     results,
     rivals,
     sharing,
+    sharing_live,
     store_cost,
 )
 
@@ -21,7 +22,7 @@ SEEDS = (1, 2, 3)
 DRAW = 20261125
 AT_ONCE = ("learning", "rivals", "cost")
 """What is measured when nothing is asked for, in about two minutes."""
-ON_REQUEST = ("random", "ladder", "sharing", "prefect", "picture")
+ON_REQUEST = ("random", "ladder", "sharing", "live", "prefect", "picture")
 """What takes minutes, or writes a file of its own."""
 
 
@@ -44,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "random": lambda: random_limits.report(arguments.draw, 12 if quick else 150),
         "ladder": lambda: ladder.report(arguments.draw, 8 if quick else 100),
         "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if quick else 3.0)}",
+        "live": sharing_live.report,
         "prefect": prefect_cost.report,
         "picture": lambda: picture.report(seeds[0]),
     }
