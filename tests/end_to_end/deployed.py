@@ -25,17 +25,19 @@ FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 @dataclass(frozen=True)
 class Deployed:
-    """`sync/notion` on a server.
+    """The deployment of a source on a server.
 
     Attributes:
         api: The server's API.
         folder: Of the databases and logs.
         environment: Of everything that is started.
+        source: Which deployment.
     """
 
     api: str
     folder: Path
     environment: dict[str, str]
+    source: str = "notion"
 
     @property
     def database(self) -> Path:
@@ -43,7 +45,7 @@ class Deployed:
 
     @property
     def deployment(self) -> dict[str, Any]:
-        return httpx.get(f"{self.api}/deployments/name/sync/notion").raise_for_status().json()
+        return httpx.get(f"{self.api}/deployments/name/sync/{self.source}").raise_for_status().json()
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         answer = httpx.post(f"{self.api}{path}", json=body, timeout=30)

@@ -33,9 +33,9 @@ UNDER_WAY = 0.4
 """Seconds in which what was sent before a hold was known has arrived, on a machine that is busy with other tests."""
 
 
-def asked_in_a_hold(vendor: Simulator, database: Path) -> list[float]:
-    """When somebody asked Notion although the database held everyone, epoch seconds."""
-    with open_store(f"sqlite:///{database}") as store:
-        events = store.history(Bucket("notion"), limit=10_000)
+def asked_in_a_hold(vendor: Simulator, database: Path | str, bucket: Bucket = Bucket("notion")) -> list[float]:  # noqa: B008
+    """When somebody asked the vendor although the database (a file, or a URL) held everyone, epoch seconds."""
+    with open_store(database if isinstance(database, str) else f"sqlite:///{database}") as store:
+        events = store.history(bucket, limit=10_000)
     holds = [(event.at + UNDER_WAY, event.cooldown_until - 0.05) for event in events if event.cooldown_until]
     return [at for at in vendor.stats()["arrivals"] if any(begin < at < end for begin, end in holds)]
