@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median, quantiles
 
-from anyio import to_thread
+import httpx
 
 from benchmarks import peers
 from benchmarks.peers import AsyncOperation, Operation
 from benchmarks.tables import table
-from limiter import ApiRateConfig, Limiter, aimd
+from limiter import ApiRateConfig, AsyncAimdTransport, Limiter, aimd
+from limiter.effects import Transact
 from limiter.limiter import Granted
 from limiter.replies import Kind, Reply
 from state import Bucket, Store, open_store
@@ -64,25 +65,17 @@ def _operation(limiter: Limiter, store: Store, clock: _Time) -> Operation:
 
 @contextmanager
 def _async_limiter(url: str) -> Iterator[AsyncOperation]:
-    """The same as the asynchronous transport does it: in a thread where the store does more than compute."""
+    """The same, performed by the asynchronous transport: in a thread, if the store does more than compute."""
     clock = _Time()
     with open_store(url, clock=clock) as store:
         limiter = Limiter(CONFIG, BUCKET, store)
+        perform = AsyncAimdTransport(httpx.MockTransport(lambda _: httpx.Response(200)), limiter)._perform
 
         async def operate() -> None:
-            reserving = limiter.reserving(waited=False, patience=60.0)
-            granted = (
-                store.transact(BUCKET, reserving)
-                if store.in_process
-                else await to_thread.run_sync(store.transact, BUCKET, reserving)
-            )
+            granted = await perform(Transact(BUCKET, limiter.reserving(waited=False, patience=60.0)))
             assert isinstance(granted, Granted)
             clock.now = granted.ticket.at
-            settling = limiter.settling(granted.ticket, 200, FINE)
-            if store.in_process:
-                store.transact(BUCKET, settling)
-            else:
-                await to_thread.run_sync(store.transact, BUCKET, settling)
+            await perform(Transact(BUCKET, limiter.settling(granted.ticket, 200, FINE), lasting=True))
 
         yield operate
 
@@ -246,7 +239,8 @@ def report(*, rounds: int = ROUNDS, requests: int = REQUESTS, prefect: bool = Tr
         quiet = _changing_nothing(folder, max(2, requests // 3))
     if prefect:
         each = peers.prefect(rounds, max(2, requests // (4 * SLOW)))
-        subjects["Prefect rate_limit, local server"] = _Subject(lambda: None, "- yes yes", rounds=[*map(_summary, each)])
+        found = [_summary(took) for took in each]
+        subjects["Prefect rate_limit, local server"] = _Subject(lambda: None, "- yes yes", rounds=found)
     rows = [["", "p50 us", "p99 us", "x bare", "requests/s", "learns", "shares", "keeps"]]
     rows += [_row(name, subject, subjects) for name, subject in subjects.items()]
     store, alchemy, bare = (subjects[name].middle for name in ("SQLite store", "bare SQLAlchemy", "bare sqlite3"))
