@@ -107,7 +107,7 @@ def ask(row: VendorToken, now: float, *, lease: str, bad: int = 0, refused: bool
         return row, Wait(row.lease_until - now, row.lease_until)
     if row.sealed is not None and row.serial != bad and now < row.renew_at:
         return row, Usable(row.serial, row.sealed, row.renew_at - now)
-    if refused and row.serial == bad and now - row.given_at < SOON:
+    if refused and row.serial == bad and now < row.renew_at and now - row.given_at < SOON:
         return row, Contested(now - row.given_at)
     if len(row.mints) >= MOST:
         until = sorted(row.mints)[-MOST] + WINDOW
