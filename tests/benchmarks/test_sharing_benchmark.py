@@ -27,11 +27,10 @@ def test_sharing_is_what_saves_them_from_a_vendor_that_punishes():
 
 def test_the_table_of_costs_has_a_line_for_every_way_to_share():
     lines = store_cost.report(seconds=0.05).splitlines()
-    assert [line.split("  ")[0] for line in lines[4:]] == [
-        "SQLite, one caller",
-        "SQLite, a sync beside",
-        "SQLite, 64 threads",
-        "SQLite, 64 tasks",
-        "SQLite, 8 processes x 1",
-        "SQLite, 8 processes x 8",
+    ways = ["one caller", "a sync beside", "64 threads", "64 tasks", "8 processes x 1", "8 processes x 8"]
+    assert [line.split("  ")[0] for line in lines[5:]] == [
+        f"{database}, {way}" for database in ("SQLite", "PostgreSQL") for way in ways
     ]
+    assert {line.split("  ")[0] for line in lines if line.endswith(tuple(store_cost.ASKED.values()))} == set(
+        store_cost.ASKED
+    )
