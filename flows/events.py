@@ -4,6 +4,8 @@
     aimd.limiter.cooldown     a hold without a cut
     aimd.limiter.recovered    the first success after it
     aimd.limiter.terminal     a refusal that waiting does not end: someone must act
+    aimd.limiter.opened       faults only: nothing is sent for a while
+    aimd.limiter.closed       the first answer after it
     aimd.sync.incomplete      a sync could not collect all of it    about  aimd.sync.<source>.<tenant>
 
 An event of a run names its flow run, task run, deployment and tags as related resources; Prefect attaches them. The
@@ -24,7 +26,7 @@ from flows.outcome import SyncReport
 from limiter import LimiterEvent
 from state import Bucket
 
-EMITTED = frozenset({"backoff", "cooldown", "recovered", "terminal"})
+EMITTED = frozenset({"backoff", "cooldown", "recovered", "terminal", "opened", "closed"})
 """The kinds of changes that are events."""
 INCOMPLETE = "aimd.sync.incomplete"
 

@@ -61,7 +61,10 @@ def rate_picture(
     rates = rate_ticks(max(drawn.highest, documented if is_drawn else 0.0))
     top = rates[-1]
     spans = drawn.cooldowns(COLUMNS)
-    cut, held = (_marks([e for e in drawn.events if e.kind == kind], pixel) for kind in ("backoff", "cooldown"))
+    cut, held, opened = (
+        _marks([event for event in drawn.events if event.kind == kind], pixel)
+        for kind in ("backoff", "cooldown", "opened")
+    )
 
     chart = canvas(
         xrange=(drawn.start, drawn.end),
@@ -75,6 +78,7 @@ def rate_picture(
     chart.add("rate", _thinned(drawn.rate, pixel))
     chart.add("held", held, stroke=False, show_dots=True, dots_size=3.5)
     chart.add("backoff", cut, stroke=False, show_dots=True, dots_size=4)
+    chart.add("opened", opened, stroke=False, show_dots=True, dots_size=4)
 
     names = [Name("rate", f"now {shown_rate(rate_now)}", rate_now)]
     if drawn.ceiling:
@@ -86,7 +90,9 @@ def rate_picture(
         title=title,
         subtitle=f"requests/s, UTC {drawn.days}",
         description=_described(drawn, rate_now),
-        keys=[key for key, shown in (("backoff", cut), ("held", held), ("cooldown", spans)) if shown],
+        keys=[
+            key for key, shown in (("opened", opened), ("backoff", cut), ("held", held), ("cooldown", spans)) if shown
+        ],
         before=f"← {drawn.earlier:,} earlier {'event' if drawn.earlier == 1 else 'events'}" if drawn.earlier else "",
     )
     return standalone(chart, caption, names)

@@ -20,7 +20,7 @@ _NAME_ROOM = 18
 """Pixels from one name to the next."""
 _LONGEST_TITLE = 68
 
-# pygal numbers the series as they are added: cooldown, documented, ceiling, rate, held, backoff.
+# pygal numbers the series as they are added: cooldown, documented, ceiling, rate, held, backoff, opened.
 _SHAPES = """
 text{font:13px system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 .title{font-size:16px;font-weight:600}.name{font-weight:600}
@@ -40,6 +40,7 @@ text{{fill:{text}}}.title{{fill:{strong}}}.axis path{{stroke:{grid}}}
 .serie-3 path{{stroke:{rate}}}.name-rate{{fill:{rate}}}
 .serie-4 circle{{fill:{card};stroke:{refused}}}.serie-5 circle{{fill:{refused};stroke:{card}}}
 .key-backoff,.key-held{{fill:{refused}}}
+.serie-6 circle{{fill:{strong};stroke:{card}}}.key-opened{{fill:{strong}}}
 """
 _LIGHT = {
     **{"card": "#fff", "edge": "#d7dce3", "text": "#4b5563", "strong": "#111827", "grid": "#e9ecf1"},
@@ -50,7 +51,12 @@ _DARK = {
     **{"cooldown": "#fbbf24", "documented": "#34d399", "ceiling": "#b197fc", "rate": "#6ea8fe", "refused": "#ff6b6b"},
 }
 _CSS = f"{_SHAPES}{_COLOURS.format(**_LIGHT)}@media(prefers-color-scheme:dark){{{_COLOURS.format(**_DARK)}}}"
-_KEYS = {"backoff": ("●", "backoff: rate cut"), "held": ("○", "refused, no cut"), "cooldown": ("■", "cooldown")}
+_KEYS = {
+    "opened": ("●", "faults only: circuit open"),
+    "backoff": ("●", "backoff: rate cut"),
+    "held": ("○", "refused, no cut"),
+    "cooldown": ("■", "cooldown"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,7 @@ class Caption:
         title: One line; shortened where it is too long to be shown.
         subtitle: What the axes are.
         description: The picture in words.
-        keys: Which marks to explain: `backoff`, `held`, `cooldown`.
+        keys: Which marks to explain: `opened`, `backoff`, `held`, `cooldown`.
         before: What came before the plot's left edge, in a few words.
     """
 
@@ -176,7 +182,7 @@ def _write(svg: Any, caption: Caption) -> None:
     _add(svg, "text", shown, {"class": "title", "x": str(_MARGIN), "y": "30"})
     _add(svg, "text", caption.subtitle, {"x": str(_MARGIN), "y": "50"})
     keys = _add(svg, "text", None, {"class": "keys", "x": str(WIDTH - _MARGIN), "y": "50"})
-    for gap, key in zip(("", *["\N{EM SPACE}"] * 2), caption.keys, strict=False):
+    for gap, key in zip(("", *["\N{EM SPACE}"] * 3), caption.keys, strict=False):
         sign, words = _KEYS[key]
         _add(keys, "tspan", gap + sign, {"class": f"key-{key}"})
         _add(keys, "tspan", f" {words}", {})

@@ -156,7 +156,11 @@ def _marks(drawn: Curve, columns: int) -> tuple[list[Cell], list[Cell]]:
     """The axis with the refusals on it, and what the signs mean."""
     axis: list[Cell] = [("─", "axis")] * columns
     explained: list[Cell] = []
-    for sign, kind, words in (("○", "cooldown", "refused, no cut"), ("●", "backoff", "backoff: rate cut")):
+    for sign, kind, words in (
+        ("○", "cooldown", "refused, no cut"),
+        ("●", "backoff", "backoff: rate cut"),
+        ("◆", "opened", "circuit open"),
+    ):
         found = [event for event in drawn.events if event.kind == kind]
         for event in found:
             axis[_column(drawn, event.at, columns)] = (sign, "refused")
@@ -164,6 +168,8 @@ def _marks(drawn: Curve, columns: int) -> tuple[list[Cell], list[Cell]]:
             explained = [(sign, "refused"), (f" {words}  ", "text"), *explained]
     if drawn.cooldowns(columns):
         explained += [("░", "cooldown"), (" cooldown", "text")]
+    while sum(len(text) for text, _ in explained) > columns + _NAMES:  # a narrow terminal
+        explained = explained[:-2]
     return axis, explained
 
 

@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from flows.cli.chart import Chart
 from flows.words import shown_rate
 from state import HistoryEvent
+from state.codec import KINDS
 
 START = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 CLIMB = [
@@ -59,6 +60,15 @@ def test_a_calm_history_explains_no_signs():
     assert not re.search("[●○░]", "".join(text(chart(CLIMB[:2]))))
 
 
+def test_an_open_circuit_is_a_sign_of_its_own():
+    opened = [HistoryEvent(START + 15, "opened", 2.0, 2.0, status=503, cooldown_until=START + 45)]
+    *_, axis, _, explained = text(chart([CLIMB[0], *opened], now=START + 60), width=23 + 60)
+    assert axis.count("◆") == 1
+    assert explained.strip().split("  ") == ["◆ circuit open", "░ cooldown"]
+    everything = [*CLIMB, replace(opened[0], at=START + 100)]
+    assert max(cell_len(line) for line in text(chart(everything, now=START + 150), width=60)) <= 60
+
+
 def test_what_is_not_drawn_is_counted():
     assert text(chart(total=1004))[0] == "acme/default/default  requests/s, UTC 2027-01-15  ← 1,000 earlier events"
 
@@ -67,7 +77,7 @@ rates = st.floats(0.01, 9e4)
 events = st.builds(
     HistoryEvent,
     at=st.floats(START, START + 3e6),
-    kind=st.sampled_from(["start", "increase", "backoff", "cooldown", "recovered"]),
+    kind=st.sampled_from(KINDS),
     rate_before=rates,
     rate_after=rates,
     ceiling=st.just(0.0) | rates,

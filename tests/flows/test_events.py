@@ -88,6 +88,15 @@ class TestTheLimiter:
         assert event.event == "aimd.limiter.terminal"
         assert event.payload["reason"] == "public_api_request_blocked"
 
+    def test_tells_of_a_vendor_that_is_down_and_back(self, send, emitted, clock):
+        send([503, 503, 503])  # one request, tried three times
+        send([503, 503, 503])
+        clock.now += 60.0
+        send([])
+        opened, closed = emitted()
+        assert (opened.event, closed.event) == ("aimd.limiter.opened", "aimd.limiter.closed")
+        assert (opened.payload["status"], opened.payload["hold"], closed.payload["hold"]) == (503, 30.0, 0.0)
+
     def test_does_not_tell_of_increases(self, send, emitted):
         send([], times=20)
         assert emitted() == []

@@ -16,6 +16,7 @@ from flows.picture_svg import HEIGHT, WIDTH, _spread
 from flows.words import shown_rate, utc
 from limiter import ApiRateConfig
 from state import HistoryEvent
+from state.codec import KINDS
 
 SVG = "{http://www.w3.org/2000/svg}"
 NAMESPACES = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # the second where lxml is installed
@@ -214,7 +215,7 @@ histories = st.lists(
     st.builds(
         HistoryEvent,
         at=st.floats(START, START + 3e6),
-        kind=st.sampled_from(["start", "increase", "backoff", "cooldown", "recovered"]),
+        kind=st.sampled_from(KINDS),
         rate_before=rates,
         rate_after=rates,
         ceiling=st.just(0.0) | rates,
@@ -236,6 +237,15 @@ def test_any_history_gives_a_document_with_the_rates_that_are_drawn(events, rate
     assert {shown_rate(event.rate_after) for event in drawn.events} <= set(shown)
     assert len(drawn.events) + drawn.earlier == len(events)
     assert shown[-1] == shown_rate(rate_now)
+
+
+def test_an_open_circuit_is_marked_and_the_time_in_which_nobody_asks_is_shaded():
+    opened = HistoryEvent(START + 40, "opened", 2.95, 2.95, 3.21, None, 503, START + 70)
+    root = parsed(draw([*CLIMB, opened], now=START + 80))
+    assert len(series(root, 6, "circle")) == 1
+    words = "".join(node.text or "" for node in root.iter(f"{SVG}tspan"))
+    assert words == "● faults only: circuit open\N{EM SPACE}● backoff: rate cut\N{EM SPACE}■ cooldown"
+    assert not series(parsed(draw(CLIMB)), 6, "circle")
 
 
 def test_a_title_is_text_and_never_markup():
