@@ -9,6 +9,7 @@ from flows.artifact import artifact_key
 from flows.curve import EVENTS_DRAWN
 from flows.words import escaped, moment, shown_rate, sparkline, until, utc
 from limiter.config import ApiRateConfig
+from limiter.scopes import config_for
 from state.records import Bucket, HistoryEvent, LimiterState
 from state.store import Store
 
@@ -34,7 +35,7 @@ class Line:
         bucket: Which.
         state: Where it stands.
         events: Its history, or the newest part of it, oldest first.
-        config: Its API; None if that is known no more.
+        config: Of this limit of its API; None if that is known no more.
     """
 
     bucket: Bucket
@@ -101,7 +102,11 @@ def overview_artifact(store: Store, configs: Mapping[str, ApiRateConfig]) -> tup
     _, now = store.read(Bucket(""))  # the store's clock; there is no such limiter
     shown = sorted(found[-LIMITERS_SHOWN:])
     each = min(EVENTS_DRAWN, _EVENTS_READ // max(1, len(shown)))
-    lines = [Line(bucket, state, store.history(bucket, each), configs.get(bucket.api)) for bucket, state in shown]
+    lines = [
+        Line(bucket, state, store.history(bucket, each), config and config_for(config, bucket.scope))
+        for bucket, state in shown
+        for config in [configs.get(bucket.api)]
+    ]
     return overview_headline(lines, now, total=len(found)), overview_markdown(lines, now, total=len(found))
 
 

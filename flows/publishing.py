@@ -16,6 +16,7 @@ from flows.artifact import artifact_key, limiter_artifact
 from flows.overview import OVERVIEW_KEY, overview_artifact
 from limiter.config import ApiRateConfig
 from limiter.presets import known_apis
+from limiter.scopes import config_for
 from state.records import Bucket, HistoryEvent
 from state.store import Store
 
@@ -37,7 +38,7 @@ class Publisher:
 
     Args:
         store: Where the limiter is remembered.
-        bucket: The limiter of this run.
+        bucket: The main limiter of this run.
         config: Its API.
         every: Seconds between two publications.
         monotonic: Gives seconds; for tests.
@@ -54,7 +55,7 @@ class Publisher:
         self._store, self._bucket, self._config = store, bucket, config
         self._every, self._monotonic = every, monotonic
         self._due = monotonic() + every
-        self._shown: list[HistoryEvent] = []
+        self._shown: dict[Bucket, list[HistoryEvent]] = {}
         self._versions: dict[str, UUID] = {}
 
     def now_and_then(self) -> None:
@@ -69,17 +70,21 @@ class Publisher:
 
     def _publish(self, *, only_changes: bool) -> bool:
         try:
-            newest = self._store.history(self._bucket, 1)
-            if only_changes and newest == self._shown:
-                return True
-            page = limiter_artifact(self._store, self._bucket, self._config)
-            if page is None:
+            newest = {bucket: self._store.history(bucket, 1) for bucket in self._buckets()}
+            changed = [bucket for bucket in newest if newest[bucket] != self._shown.get(bucket)]
+            pages = {
+                bucket: page
+                for bucket in (changed if only_changes else newest)
+                if (page := limiter_artifact(self._store, bucket, config_for(self._config, bucket.scope)))
+            }
+            if not pages:
                 return True
             with (
                 temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
                 get_client(sync_client=True, httpx_settings={"timeout": _PATIENCE}) as client,
             ):
-                self._send(client, artifact_key(self._bucket), *page)
+                for bucket, page in pages.items():
+                    self._send(client, artifact_key(bucket), *page)
                 self._send(client, OVERVIEW_KEY, *overview_artifact(self._store, known_apis()))
             self._shown = newest
         except Exception as error:  # no picture is worth a run
@@ -92,6 +97,11 @@ class Publisher:
             )
             return False
         return True
+
+    def _buckets(self) -> list[Bucket]:
+        """Those of this quota: the API's main limit, and its others that have been met."""
+        mine = (self._bucket.api, self._bucket.quota_key)
+        return [bucket for bucket, _ in self._store.buckets() if (bucket.api, bucket.quota_key) == mine]
 
     def _send(self, client: SyncPrefectClient, key: str, headline: str, page: str) -> None:
         """Create this run's version of an artifact, or bring it up to date."""

@@ -20,6 +20,7 @@ from prefect.states import AwaitingRetry
 from flows.stopping import Stop, Stopped
 from flows.words import clock_time, duration
 from limiter import Limiter, WaitTooLong, api_config
+from limiter.scopes import config_for
 from state.records import Bucket
 from state.store import Store
 
@@ -63,8 +64,11 @@ class Patience(Stop):
         Raises:
             WaitTooLong: Longer than `release_after` from now on.
         """
-        until = self._limiter.snapshot()["cooldown_until"]
-        left = until - self._limiter.store.evidence.now()
+        self._look(self._limiter)
+
+    def _look(self, limiter: Limiter) -> None:
+        until = limiter.snapshot()["cooldown_until"]
+        left = until - limiter.store.evidence.now()
         if left > self._release_after:
             self._asked, self.until = f"{self._title} asked for {duration(math.ceil(left))}", until
             self.set()
@@ -77,8 +81,11 @@ class Patience(Stop):
             WaitTooLong: A long cooldown has begun, before or meanwhile.
             Stopped: The sync was asked to stop, before or meanwhile.
         """
-        if seconds > self._release_after:
-            self.look()
+        if seconds > self._release_after:  # perhaps for one of the API's other limits
+            mine = self._limiter.bucket
+            for bucket, _ in self._limiter.store.buckets():
+                if (bucket.api, bucket.quota_key) == (mine.api, mine.quota_key):
+                    self._look(Limiter(config_for(self._limiter.config, bucket.scope), bucket, self._limiter.store))
         try:
             super().sleep(seconds)
         except Stopped:

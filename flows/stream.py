@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import httpx
 
+from flows.errors import BadPage
 from flows.paginators import Paginator
 from limiter import ApiRateConfig
 
@@ -159,6 +160,13 @@ class Source:
     preset: ApiRateConfig | None = None
     cursor_expired: Callable[[httpx.Response], bool] = _no
     refusal: Callable[[Any], str | None] = _never
+
+    def refuses(self, answer: Any) -> str | None:
+        """Why an answer refuses in spite of its status, for good or for a while; None if it does not."""
+        try:
+            return self.refusal(answer)
+        except BadPage as error:
+            return str(error)
 
     def stream(self, name: str) -> Stream:
         """The stream of that name; `KeyError` if there is none."""

@@ -21,6 +21,7 @@ from flows.credentials import client_options_for
 from flows.events import emit_limiter_event
 from flows.pages import iterate, iterate_async
 from flows.paginators import Paginator
+from flows.sources import SOURCES
 from limiter import make_async_client_for, make_client_for
 from limiter.redaction import leave_credentials_behind
 from state import context
@@ -81,7 +82,7 @@ def call_api(
             api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
         ) as client,
     ):
-        return _content(client.request(method, path, params=params, json=json, extensions={"safe": safe}))
+        return _content(api, client.request(method, path, params=params, json=json, extensions={"safe": safe}))
 
 
 @task(name="call API", task_run_name="{method} {api} {path}", tags=["aimd"], retries=0, cache_policy=NO_CACHE)
@@ -106,7 +107,9 @@ async def call_api_async(
         async with make_async_client_for(
             api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
         ) as client:
-            return _content(await client.request(method, path, params=params, json=json, extensions={"safe": safe}))
+            return _content(
+                api, await client.request(method, path, params=params, json=json, extensions={"safe": safe})
+            )
 
 
 @task(
@@ -174,11 +177,14 @@ def _errors_fit_to_keep() -> Iterator[None]:
         raise
 
 
-def _content(response: httpx.Response) -> Any:
+def _content(api: str, response: httpx.Response) -> Any:
     response.raise_for_status()
     if not response.content:
         return None
     try:
-        return response.json()
+        answer = response.json()
     except ValueError:
         return response.text
+    if said := api in SOURCES and SOURCES[api].refuses(answer):  # Slack's errors come with status 200
+        raise httpx.HTTPStatusError(f"{api} refused: {said}", request=response.request, response=response)
+    return answer

@@ -14,11 +14,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from limiter.rate_headers import Told
 from state.records import LimiterState
 
 if TYPE_CHECKING:
     from limiter.config import ApiRateConfig
+    from limiter.rate_headers import Told
 
 FOLLOWED = 300.0
 """Seconds. Minutes are spread evenly and nobody minds; with an hour, a sync of a minute would take the hour."""

@@ -164,6 +164,24 @@ def named(limits: tuple[Limit, ...], config: ApiRateConfig, word: str) -> Limit:
     return [limit for limit in limits if limit.scope is None or not limit.scope.when_named][-1]
 
 
+def config_for(config: ApiRateConfig, name: str) -> ApiRateConfig:
+    """The configuration of one of an API's buckets.
+
+    Args:
+        config: The API.
+        name: Of the bucket's scope.
+
+    Example:
+        >>> from limiter.presets import api_config
+        >>> config_for(api_config("airtable"), "user").max_rate
+        50.0
+    """
+    for scope in config.scopes:
+        if _pattern(scope.name).fullmatch(name):
+            return scope.config_of(config)
+    return config
+
+
 _PLACE = re.compile(r"\{(\w+)\}")
 
 

@@ -20,7 +20,7 @@ class Learned:
         store: Where it is remembered.
         bucket: Which limit.
         state: Its row.
-        config: Its API's configuration; None if the API is known no more.
+        config: Of this limit of its API; None if the API is known no more.
     """
 
     store: Store
@@ -72,9 +72,14 @@ def limiters(store: Store, api: str | None = None, quota_key: str | None = None)
     """
     from limiter import UnknownApi
     from limiter.presets import known_apis
+    from limiter.scopes import config_for
 
     known = known_apis()
-    everything = [Learned(store, bucket, state, known.get(bucket.api)) for bucket, state in store.buckets()]
+    everything = [
+        Learned(store, bucket, state, config and config_for(config, bucket.scope))
+        for bucket, state in store.buckets()
+        for config in [known.get(bucket.api)]
+    ]
     names = tuple(sorted({*known, *(each.bucket.api for each in everything)}))
     if api is not None and api not in names:
         raise UnknownApi(f"There is no API {api!r}. Known: {', '.join(names)}.", name=api, known=names)

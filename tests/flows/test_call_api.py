@@ -55,6 +55,16 @@ def acme(monkeypatch):
 
 
 class TestAnswers:
+    def test_an_error_that_comes_with_status_200_is_an_error(self, call, monkeypatch):
+        monkeypatch.setenv("SLACK_TOKEN", "xoxp-simulator")
+        with respx.mock(base_url="https://slack.com/api") as slack:
+            slack.get("/users.list").respond(json={"ok": False, "error": "missing_scope", "needed": "users:read"})
+            with pytest.raises(httpx.HTTPStatusError, match="slack refused: missing_scope, it needs users:read"):
+                call("slack", "GET", "/users.list")
+        with shared_store() as store:
+            (state,) = [state for bucket, state in store.buckets() if bucket.scope == "users.list"]
+            assert state.throttles == 0
+
     def test_json(self, call, notion):
         users = call("notion", "GET", "/users", params={"page_size": 3})["results"]
         assert [user["object"] for user in users] == ["user"] * 3

@@ -12,11 +12,13 @@ from state.memory import MemoryStore
 from state.records import Bucket, Decision, LimiterState
 
 
-def hold(store: MemoryStore, seconds: float, rate: float = 2.0, next_slot: float = 0.0) -> float:
+def hold(
+    store: MemoryStore, seconds: float, rate: float = 2.0, next_slot: float = 0.0, bucket: Bucket = Bucket("notion")
+) -> float:
     """Hold Notion's bucket; gives until when."""
     until = store.evidence.now() + seconds
     state = LimiterState(rate, cooldown_until=until, next_slot=next_slot or until, updated_at=store.evidence.now())
-    store.transact(Bucket("notion"), lambda found, now: Decision(state, None))
+    store.transact(bucket, lambda found, now: Decision(state, None))
     return until
 
 
@@ -46,6 +48,14 @@ def test_a_short_cooldown_is_waited_out(store, patience, seconds):
 def test_another_tenants_cooldown_is_not_ours(store):
     hold(store, 3540)
     patience_for("notion", "Notion", "other", store, release_after=120).look()
+
+
+def test_a_long_cooldown_of_another_limit_of_the_api_holds_those_who_meet_it(store, patience):
+    until = hold(store, 3540, bucket=Bucket("notion", "workspace"))
+    patience.look()
+    with pytest.raises(WaitTooLong) as refused:
+        patience.sleep(3540)
+    assert refused.value.until == until
 
 
 def test_a_slow_pace_is_waited_out_however_slow(store, patience, monkeypatch):

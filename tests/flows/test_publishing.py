@@ -13,7 +13,7 @@ import flows.publishing
 from flows.artifact import limiter_artifact
 from flows.overview import overview_artifact
 from flows.publishing import Publisher
-from limiter import ApiRateConfig, make_client_from_config
+from limiter import ApiRateConfig, Scope, make_client_from_config
 from limiter.presets import known_apis
 from limiter.testing import FakeClock, ScriptedVendor
 from state import Bucket
@@ -190,3 +190,18 @@ def test_a_database_that_fails_does_not_fail_the_run(artifacts, publisher, store
     assert not publisher.finally_publish()
     assert "(DatabaseBusy: The database is busy.)" in caplog.text
     assert artifacts.requests == 0
+
+
+def test_every_limit_of_the_api_has_an_artifact_of_its_own(artifacts, clock, store):
+    config = ApiRateConfig(
+        "acme", "https://api.acme.test", initial_rate=1.0, scopes=(Scope("search", "/search", documented_rate=3.0),)
+    )
+    vendor = ScriptedVendor([200, 200], clock)
+    for tenant in ("default", "other"):
+        with make_client_from_config(
+            config, tenant=tenant, store=store, transport=vendor.transport, sleep=clock.sleep
+        ) as client:
+            client.get("/users")
+            client.get("/search")
+    assert Publisher(store, BUCKET, config).finally_publish()
+    assert artifacts.by_key().keys() == {OWN, "limiter-acme-search-default", "limiters"}

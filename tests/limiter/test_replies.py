@@ -178,3 +178,19 @@ def test_a_body_is_read_only_where_it_decides() -> None:
 def test_no_reply_raises(api: str, status: int, body: bytes, headers: dict[str, str]) -> None:
     reply = classify(API_RATE_CONFIGS[api], status, headers, body, NOW)
     assert reply.retry_after is None or 0.0 <= reply.retry_after <= 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"ok": True}, Kind.FINE),
+        ({"ok": False, "error": "ratelimited"}, Kind.THROTTLED),
+        ({"ok": False, "error": "missing_scope"}, Kind.REFUSED),
+        ({"ok": False}, Kind.REFUSED),
+        ([], Kind.FINE),
+    ],
+)
+def test_slack_says_in_the_body_whether_an_answer_is_one(body: Any, kind: Kind) -> None:
+    content = json.dumps(body, separators=(",", ":")).encode()
+    assert classify(API_RATE_CONFIGS["slack"], 200, {}, content, NOW).kind is kind
+    assert classify(API_RATE_CONFIGS["notion"], 200, {}, content, NOW).kind is Kind.FINE
