@@ -42,6 +42,9 @@ GITHUB = Source(
     streams=(
         _of_org("members", "/members", "SOC 2 CC6.2", "ISO 27001 A.5.16"),
         _of_org("members_without_2fa", "/members", "SOC 2 CC6.1", "ISO 27001 A.8.5", query={"filter": "2fa_disabled"}),
+        _of_org(
+            "members_with_insecure_2fa", "/members", "SOC 2 CC6.1", "ISO 27001 A.8.5", query={"filter": "2fa_insecure"}
+        ),
         _of_org("outside_collaborators", "/outside_collaborators", "SOC 2 CC6.3", "ISO 27001 A.5.19"),
         _of_org(
             "outside_collaborators_without_2fa",
@@ -51,6 +54,8 @@ GITHUB = Source(
             query={"filter": "2fa_disabled"},
         ),
         _of_org("repositories", "/repos", "SOC 2 CC8.1", "ISO 27001 A.8.4"),
+        # A fine-grained token needs administration (write) for these; the listing leaves out the rules themselves.
+        _of_org("rulesets", "/rulesets", "SOC 2 CC8.1", "ISO 27001 A.8.32"),
         Stream(
             name="branch_protection",
             method="GET",

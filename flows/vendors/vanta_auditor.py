@@ -26,6 +26,12 @@ def _changed(name: str, watermark: str, *controls: str, **more: Any) -> Stream:
     return listed(name, *controls, watermark=watermark, since=_since, overlap=_DAY, exhaustive=False, **more)
 
 
+def _in_scope(name: str, *controls: str) -> Stream:
+    """What of the customer's lies in an audit's scope."""
+    path = f"/v1/audits/{{audits}}/{name.replace('_', '-')}"
+    return listed(f"audit_{name}", *controls, path=path, parent=Parent("audits"))
+
+
 def _evidence_moved(evidence: Record) -> str | None:
     return f"{evidence.get('statusUpdatedDate')} {evidence.get('status')}"
 
@@ -48,7 +54,13 @@ VANTA_AUDITOR = Source(
         _changed(
             "comments", "creationDate", "SOC 2 CC4.2", path="/v1/audits/{audits}/comments", parent=Parent("audits")
         ),
-        listed("audit_controls", "SOC 2 CC5.1", path="/v1/audits/{audits}/controls", parent=Parent("audits")),
+        _in_scope("controls", "SOC 2 CC5.1"),
+        _in_scope("people", "SOC 2 CC1.4", "ISO 27001 A.6.1"),
+        _in_scope("vendors", "SOC 2 CC9.2", "ISO 27001 A.5.19"),
+        _in_scope("monitored_computers", "SOC 2 CC6.8", "ISO 27001 A.8.1"),
+        _in_scope("vulnerabilities", "SOC 2 CC7.1", "ISO 27001 A.8.8"),
+        _in_scope("vulnerability_remediations", "SOC 2 CC7.4", "ISO 27001 A.8.8"),
+        _in_scope("vulnerable_assets", "SOC 2 CC7.1", "ISO 27001 A.5.9"),
     ),
     cursor_expired=cursor_expired,
 )

@@ -14,6 +14,7 @@ from flows.sources import SOURCES, plan
 from limiter.testing import FakeClock, ScriptedVendor
 from simulator import World
 from simulator.vendors import make_world
+from simulator.vendors.slack import Slack
 
 PARAMS = {"github": {"org": "example-org"}}
 SMALL = {"fieldguide": {"engagements": 2, "requests": 4}, "vanta": {"people": 9, "tests": 9, "controls": 3}}
@@ -99,6 +100,85 @@ def test_the_children_of_a_base_that_is_gone_are_gone_with_it(vendor_of, clock):
     left = {json.loads(v.collection.partition)["bases"]: v.deleted for v in collector.versions("records")}
     assert left.pop(base) is True
     assert not any(left.values())
+
+
+def test_githubs_factors_and_rulesets(vendor_of):
+    _, world, collector = vendor_of("github")
+    assert problems(everything(collector, PARAMS["github"])) == {}
+    factors = {item.id: item.fields["_2fa"] for item in world.records("members")}
+    for stream, factor in (("members_without_2fa", "disabled"), ("members_with_insecure_2fa", "insecure")):
+        found = set(collector.current(stream))
+        assert found == {each for each, has in factors.items() if has == factor}
+        assert found
+    assert sorted(collector.current("rulesets")) == sorted(world.ids("rulesets"))
+
+
+def test_what_lies_in_an_audits_scope(vendor_of):
+    _, world, collector = vendor_of("vanta_auditor")
+    assert problems(everything(collector)) == {}
+    in_scope = [stream.name for stream in collector.source.streams if stream.name.startswith("audit_")]
+    assert len(in_scope) == 7
+    for stream in in_scope:
+        assert sorted(collector.current(stream)) == sorted(world.ids(stream))
+
+
+class TestSlacksAccessLogs:
+    """They give so many pages from one moment back; what is older is asked for by a moment."""
+
+    @pytest.fixture
+    def logs(self, start_vendor, collector_of):
+        """Logs of which three pages of ten are given at a time."""
+
+        def make(world):
+            vendor = start_vendor(api=Slack(world, deepest=3))
+            stream = SOURCES["slack"].stream("access_logs")
+            inner = replace(stream.paginator.inner, size=10)
+            stream = replace(stream, paginator=replace(stream.paginator, inner=inner, most=3))
+            source = replace(SOURCES["slack"], streams=(stream,))
+            return vendor, collector_of(base_url=vendor.base_url, source=source)
+
+        return make
+
+    def test_are_read_to_the_last_one_behind_the_cap_and_then_only_what_is_new(self, logs, clock):
+        world = make_world("slack", 5, users=9, access_logs=130)
+        vendor, collector = logs(world)
+        came = collector.sync("access_logs")
+        assert came.complete
+        assert len(collector.current("access_logs")) == 130
+        assert came.counts.records > 130, "what lies at a seam comes twice"
+        assert vendor.stats()["refused"] == 0
+        before = vendor.stats()["requests"]
+        world.add("access_logs", {"date_last": int(clock())}, clock())
+        clock.now += 60
+        came = collector.sync("access_logs")
+        assert (came.complete, came.counts.new) == (True, 1)
+        assert vendor.stats()["requests"] - before < 14
+
+    def test_of_one_second_that_no_moment_divides_are_said_to_be_incomplete(self, logs):
+        world = make_world("slack", 5, users=9, access_logs=40)
+        for each in world.ids("access_logs"):
+            world.change(each, {"date_last": 1_760_000_000}, 1_760_000_000)
+        _, collector = logs(world)
+        came = collector.sync("access_logs")
+        assert "page 4 brings just what a page before it brought" in came.problem.message
+        assert len(collector.current("access_logs")) == 30, "what came is kept"
+
+
+def test_airtables_changed_records_are_listed_on_request(vendor_of, clock):
+    _, world, collector = vendor_of("airtable")
+    assert "changed_records" not in {task.stream.name for task in plan(collector.source, None, "default", None)}
+    assert problems(everything(collector)) == {}
+    assert sorted(collector.current("changed_records")) == sorted(world.ids("records"))
+    edited, gone, *_ = world.ids("records")
+    world.change(edited, {"Name": "Another"}, clock())
+    world.remove(gone, clock())
+    came = everything(collector)
+    assert problems(came) == {}
+    assert (came["records"].counts.changed, came["records"].counts.deleted) == (1, 1)
+    changed = came["changed_records"].counts
+    assert (changed.changed, changed.deleted) == (1, 0), "what is gone is found by listing all"
+    assert changed.records < came["records"].counts.records / 4
+    assert everything(collector, full=True)["changed_records"].counts.deleted == 1
 
 
 def test_what_github_knows_by_its_etag_costs_nothing_of_the_quota(vendor_of):

@@ -42,7 +42,9 @@ def test_every_listing_gives_what_the_world_has(connect):
     world = vendor.world.overview()
     audits = every(client, "/v1/audits")
     assert [each["id"] for each in audits] == world["ids"]["audits"]
-    for name, kind in (("evidence", "evidence"), ("comments", "comments"), ("controls", "audit_controls")):
+    in_scope = {kind.removeprefix("audit_").replace("_", "-"): kind for kind in world["children"] if "audit_" in kind}
+    assert len(in_scope) == 7
+    for name, kind in {"evidence": "evidence", "comments": "comments", **in_scope}.items():
         for audit, ids in world["children"][kind].items():
             assert [each["id"] for each in every(client, f"/v1/audits/{audit}/{name}")] == ids
     active = every(client, "/v1/audits", isActiveAudit="true")

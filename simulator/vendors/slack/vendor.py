@@ -43,6 +43,7 @@ class Slack(Served):
         data: The data.
         paid: Whether the workspace has a plan with access logs.
         large: Users from which on `users.list` insists on a limit.
+        deepest: Pages of access logs that are given by number.
     """
 
     name = "slack"
@@ -56,9 +57,10 @@ class Slack(Served):
     kinds = KINDS
     counts_by_default = COUNTS
 
-    def __init__(self, data: Dataset, paid: bool = True, large: int = LARGE) -> None:
+    def __init__(self, data: Dataset, paid: bool = True, large: int = LARGE, deepest: int = 100) -> None:
         super().__init__(data)
         self._paid = paid
+        self._deepest = deepest
         self._large = large
 
     def variables(self, url: str, token: str) -> dict[str, str]:
@@ -142,7 +144,7 @@ class Slack(Served):
             page, cursor = self._cut(request, given, f"access_logs {before}", items, newest_first, 100, 1000)
             return _answer("logins", page, cursor)
         size, number = self._number(given, "count", 100, 1000), self._number(given, "page", 1, 10**6)
-        if number > 100:
+        if number > self._deepest:
             return refusal("over_pagination_limit")
         pages = -(-len(items) // size)
         paging = {"count": size, "total": len(items), "page": number, "pages": pages}

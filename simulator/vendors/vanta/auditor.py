@@ -22,7 +22,7 @@ from simulator.item import Fields, Item
 from simulator.served import Refused
 from simulator.vendor import Bucket
 from simulator.vendors.vanta.api import TOKEN_PATH, VantaApi
-from simulator.vendors.vanta.auditor_world import COUNTS, KINDS
+from simulator.vendors.vanta.auditor_world import COUNTS, IN_SCOPE, KINDS
 from simulator.vendors.vanta.oauth import refusal
 
 READ, WRITE = "auditor-api.audit:read", "auditor-api.audit:write"
@@ -78,7 +78,7 @@ class VantaAuditor(VantaApi):
             Route("/v1/audits", self._audits, methods=["GET"]),
             self._below("evidence", "evidence"),
             self._below("comments", "comments"),
-            self._below("controls", "audit_controls"),
+            *(self._below(name.replace("_", "-"), f"audit_{name}") for name in IN_SCOPE),
             Route("/v1/audits/{id}/evidence/{evidence}/urls", self._urls, methods=["GET"]),
             Route("/v1/audits/{id}/evidence/{evidence}", self._judge, methods=["PATCH"]),
             Route(f"{STORAGE}{{id}}/{{filename}}", self._content, methods=["GET"]),

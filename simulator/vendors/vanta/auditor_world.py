@@ -1,4 +1,4 @@
-"""What an audit partner sees in Vanta: audits, their evidence and where it lies, comments, controls.
+"""What an audit partner sees in Vanta: audits, their evidence and where it lies, comments, and what is in scope.
 
 Field names are those of Vanta's own examples; values are made up. What is deleted stays listed, with a `deletionDate`.
 """
@@ -8,6 +8,8 @@ from typing import Any
 
 from simulator.draw import Draw, iso
 from simulator.item import Fields, Kind
+from simulator.vendors.vanta import manage_assets as assets
+from simulator.vendors.vanta.manage_world import person
 
 
 def _audit(draw: Draw) -> Fields:
@@ -86,5 +88,17 @@ KINDS = (
     _kind("evidence_urls", _url, "filename", parent="evidence"),
     _kind("comments", _comment, "text", parent="audits", modified="modificationDate", **_DELETED),
     _kind("audit_controls", _control, "description", parent="audits"),
+    _kind("audit_people", person, "emailAddress", parent="audits"),
+    _kind("audit_vendors", assets.vendor, "name", parent="audits"),
+    _kind("audit_monitored_computers", assets.computer, "serialNumber", parent="audits"),
+    _kind("audit_vulnerabilities", assets.vulnerability, "description", parent="audits"),
+    _kind("audit_vulnerability_remediations", assets.remediation, "severity", parent="audits"),
+    _kind("audit_vulnerable_assets", assets.asset, "name", parent="audits"),
 )
-COUNTS = {"audits": 4, "evidence": 15, "evidence_urls": 1, "comments": 3, "audit_controls": 5}
+IN_SCOPE = tuple(kind.name.removeprefix("audit_") for kind in KINDS if kind.name.startswith("audit_"))
+"""What is listed below an audit as it is, by the name in the path."""
+COUNTS = {
+    "audits": 4, "evidence": 15, "evidence_urls": 1, "comments": 3, "audit_controls": 5, "audit_people": 6,
+    "audit_vendors": 3, "audit_monitored_computers": 4, "audit_vulnerabilities": 7,
+    "audit_vulnerability_remediations": 3, "audit_vulnerable_assets": 2,
+}  # fmt: skip

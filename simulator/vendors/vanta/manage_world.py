@@ -19,7 +19,8 @@ def _oid(draw: Draw) -> str:
     return draw.hex(24)
 
 
-def _person(draw: Draw) -> Fields:
+def person(draw: Draw) -> Fields:
+    """Someone who works there, or did."""
     name = draw.person()
     first, _, last = name.partition(" ")
     gone = draw.below(8) == 0
@@ -175,7 +176,7 @@ def _kind(name: str, make: Callable[[Draw], Fields], text: str, **more: Any) -> 
 
 KINDS = (
     _kind("groups", assets.group, "name"),
-    _kind("people", _person, "emailAddress"),
+    _kind("people", person, "emailAddress"),
     _kind("frameworks", _framework, "displayName", id=_framework_id),
     _kind("tests", _test, "description", id=_test_id, modified="lastTestRunDate"),
     _kind("test_entities", _entity, "displayName", parent="tests", modified="lastUpdatedDate"),
