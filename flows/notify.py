@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import httpx
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from flows.credentials import credential_for
 from limiter import make_client_for
+from limiter.redaction import leave_credentials_behind
 from state.canonical import canonical_json
 from state.records import SyncRun
 from state.store import Store, shared_store
@@ -54,7 +56,11 @@ def notify_zapier(source: str, tenant: str = "default", *, credentials: str | No
     told = notification(store, newest_run(store, source, tenant))
     with make_client_for("zapier", store=store, **credential.client_options()) as client:
         # The event id tells it apart, so it may be sent again after a fault.
-        client.post("", json=told, extensions={"safe": True}).raise_for_status()
+        try:
+            client.post("", json=told, extensions={"safe": True}).raise_for_status()
+        except httpx.HTTPError as error:
+            leave_credentials_behind(error, [credential.token, httpx.URL(credential.token).path])
+            raise
     event: str = told["event_id"]
     return event
 

@@ -8,7 +8,7 @@ from flows.errors import CursorExpired, ListingCut
 from flows.outcome import Problem
 from flows.sources import Task
 from limiter import TryLater, VendorError
-from limiter.redaction import hide, secrets_of
+from limiter.redaction import leave_credentials_behind
 from state.errors import StateError
 
 
@@ -23,8 +23,8 @@ def problem_of(task: Task, error: Exception) -> Problem:
     if isinstance(error, StateError | VendorError):
         return Problem(str(error), error.until if isinstance(error, TryLater) else 0.0)
     if isinstance(error, httpx.HTTPError):
-        words = hide(str(error), secrets_of(error.request))  # an answer that breaks HTTP's rules is quoted there
-        said = f"{type(error).__name__}: {words}" if words else type(error).__name__
+        leave_credentials_behind(error)
+        said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return Problem(
             f"{task.source.title} could not be reached for {task.stream.name} ({said}). {kept}; run again to go on."
         )

@@ -58,15 +58,19 @@ def without_credentials(request: httpx.Request) -> httpx.Request:
     )
 
 
-def leave_credentials_behind(error: httpx.HTTPError) -> None:
+def leave_credentials_behind(error: httpx.HTTPError, secrets: Iterable[str] = ()) -> None:
     """Take from an error what authorized its request, and what the answer repeats of it.
 
     Args:
         error: Of any client; a copy of its request and of its answer takes their places.
+        secrets: What authorized it otherwise than by a header.
     """
     if error._request is None:
         return
-    secrets, error.request = secrets_of(error.request), without_credentials(error.request)
+    secrets, error.request = [*secrets, *secrets_of(error.request)], without_credentials(error.request)
+    said = str(error)
+    if hide(said, secrets) != said:  # it quotes an answer that breaks HTTP's rules, as does what it came from
+        error.args, error.__cause__, error.__context__ = (hide(said, secrets),), None, None
     if isinstance(error, httpx.HTTPStatusError) and error.response.is_closed:
         answer = error.response
         raw = [(name, hide(value, secrets)) for name, value in answer.headers.raw]
