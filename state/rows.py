@@ -1,7 +1,7 @@
 """The statements behind `state.evidence`. Each runs within the transaction of the connection it is given.
 
-What runs for every page is compiled once and given to the driver as text: for a page of a hundred records SQLAlchemy took
-longer than SQLite.
+What runs for every page is compiled once and given to the driver as text: for a page of a hundred records SQLAlchemy
+took longer than SQLite.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _hot(dialect: Dialect) -> Hot:
         rest = {column.name: new.excluded[column.name] for column in table.c if column.name not in keys}
         return new.on_conflict_do_update(index_elements=keys, set_=rest)
 
-    version = {column.name: bindparam(column.name) for column in _evidence.c if column.name != "id"}
+    version: dict[str, Any] = {column.name: bindparam(column.name) for column in _evidence.c if column.name != "id"}
     of_current = of_collection(_current) & among
     return Hot(
         cursor=text(select(*(_cursor.c[column] for column in _CURSOR)).where(of_collection(_cursor))),
