@@ -52,7 +52,7 @@ _DARK = {
 }
 _CSS = f"{_SHAPES}{_COLOURS.format(**_LIGHT)}@media(prefers-color-scheme:dark){{{_COLOURS.format(**_DARK)}}}"
 _KEYS = {
-    "opened": ("●", "faults only: circuit open"),
+    "opened": ("●", "circuit open"),
     "backoff": ("●", "backoff: rate cut"),
     "held": ("○", "refused, no cut"),
     "cooldown": ("■", "cooldown"),
@@ -82,7 +82,7 @@ class Caption:
         title: One line; shortened where it is too long to be shown.
         subtitle: What the axes are.
         description: The picture in words.
-        keys: Which marks to explain: `opened`, `backoff`, `held`, `cooldown`.
+        keys: Which marks to explain: `opened`, `backoff`, `held`, `cooldown`; there is room for three.
         before: What came before the plot's left edge, in a few words.
     """
 
@@ -182,7 +182,7 @@ def _write(svg: Any, caption: Caption) -> None:
     _add(svg, "text", shown, {"class": "title", "x": str(_MARGIN), "y": "30"})
     _add(svg, "text", caption.subtitle, {"x": str(_MARGIN), "y": "50"})
     keys = _add(svg, "text", None, {"class": "keys", "x": str(WIDTH - _MARGIN), "y": "50"})
-    for gap, key in zip(("", *["\N{EM SPACE}"] * 3), caption.keys, strict=False):
+    for gap, key in zip(("", *["\N{EM SPACE}"] * 2), caption.keys, strict=False):
         sign, words = _KEYS[key]
         _add(keys, "tspan", gap + sign, {"class": f"key-{key}"})
         _add(keys, "tspan", f" {words}", {})

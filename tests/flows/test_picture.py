@@ -244,7 +244,7 @@ def test_an_open_circuit_is_marked_and_the_time_in_which_nobody_asks_is_shaded()
     root = parsed(draw([*CLIMB, opened], now=START + 80))
     assert len(series(root, 6, "circle")) == 1
     words = "".join(node.text or "" for node in root.iter(f"{SVG}tspan"))
-    assert words == "● faults only: circuit open\N{EM SPACE}● backoff: rate cut\N{EM SPACE}■ cooldown"
+    assert words == "● circuit open\N{EM SPACE}● backoff: rate cut\N{EM SPACE}■ cooldown"
     assert not series(parsed(draw(CLIMB)), 6, "circle")
 
 
