@@ -16,13 +16,14 @@ from benchmarks import (
     sharing,
     sharing_live,
     store_cost,
+    sync_speed,
 )
 
 SEEDS = (1, 2, 3)
 DRAW = 20261125
 AT_ONCE = ("learning", "rivals", "cost")
 """What is measured when nothing is asked for, in about two minutes."""
-ON_REQUEST = ("random", "ladder", "sharing", "live", "prefect", "picture")
+ON_REQUEST = ("random", "ladder", "sharing", "live", "prefect", "sync", "picture")
 """What takes minutes, or writes a file of its own."""
 
 
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if quick else 3.0)}",
         "live": sharing_live.report,
         "prefect": prefect_cost.report,
+        "sync": lambda: sync_speed.report(quick=quick),
         "picture": lambda: picture.report(seeds[0]),
     }
     path = arguments.results or (None if quick else results.RESULTS)
