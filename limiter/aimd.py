@@ -15,20 +15,20 @@ count    What was let go is counted at the reservation, which writes anyway, and
 teach    Only a request that the limiter made wait says anything about the rate; idle time teaches nothing. 429s to
          requests sent before the last cut belong to the same congestion event: they may lengthen the hold, no more.
 search   Climb by increase_step per success until there is a ceiling (the rate at which the vendor last objected), and
-         once it is left behind (STALE); by half of it below FAR_BELOW of the ceiling, hold or not.
+         once it is left behind (STALE), and below FAR_BELOW of the ceiling, hold or not.
 probe    Near the ceiling hold still for a while, then grow by GROWTH of the rate per second.
-down     Expected (we were probing): x decrease_factor. Surprise (searching, or before the hold was served): onto SLACK
-         x what was delivered since the last cut, but between DEEPEST and decrease_factor. Far off (something,
-         but not a second's worth was delivered): FAR_OFF, since steps of DEEPEST would cost a lockout each, and the
-         search is soon back.
-hold     After an outage no probe for HOLD_OUTAGES times its length or HOLD_REQUESTS requests, whichever is longer;
-         HOLD_SURPRISED of it after a surprise, which has most likely landed too low.
+down     Expected (we were probing): back to where the probe began, which was quiet (`trusted`), or x decrease_factor
+         if that leaves more. Surprise (searching, or before the hold was served): onto SLACK x what was delivered
+         since the last cut, but between DEEPEST and decrease_factor. Far off (something, but not a second's worth was
+         delivered): FAR_OFF, since steps of DEEPEST would cost a lockout each, and the search is soon back.
+hold     After an outage no probe for HOLD_OUTAGES times its length or HOLD_REQUESTS requests, whichever is longer.
 cooldown Retry-After holds everyone who shares the bucket, and voids slots reserved before it (`generation`). Without
          one, or with one of zero, the wait doubles from 1 s within an outage; the next outage starts two doublings
          lower, not at 1 s.
 one      Once an outage has outlived a cooldown, one request asks whether it is over; the next goes a wait later, or
          when the first succeeds. A whole latency's worth would be refused with it.
-spared   A refusal that the cap on requests in flight explains (`limiter.in_flight`) holds, but costs no rate.
+spared   A refusal that the cap on requests in flight explains (`limiter.in_flight`) holds, but costs no rate. It takes
+         the ceiling away: what the vendor objected to before was most likely the number in flight, too.
 
 Invariants (held by `tests/limiter/test_aimd_properties.py`)
 ------------------------------------------------------------
@@ -58,8 +58,8 @@ GROWTH = 0.0075
 """Of the rate, per second, near the ceiling: 10 % takes 13 s. More finds more, and is refused more."""
 GENTLEST = 0.01
 """Of the rate, per success: what GROWTH is at most, so that a slow API is not probed in leaps."""
-STEEPEST = 0.05
-"""Of the rate: the largest additive step, so that a slow API does not double at each success."""
+STEEPEST = 0.07
+"""Of the rate: the largest additive step. A slow API must not double at each success, nor be met only after minutes."""
 FAR_BELOW = 0.8
 """Of the ceiling: up to here the search is safe enough not to wait; 0.9 is refused too often, 0.7 idles too long."""
 STALE = 1.1
@@ -70,12 +70,10 @@ FAR_OFF = 0.1
 """What a refusal within the first second leaves of a rate."""
 SLACK = 0.99
 """Land this far below what was delivered."""
-HOLD_REQUESTS = 100
+HOLD_REQUESTS = 60
 """About one refusal per 100 to 200 requests is the price of knowing the limit."""
 HOLD_OUTAGES = 20
 """A lockout of 30 s buys ten quiet minutes."""
-HOLD_SURPRISED = 0.6
-"""Of the hold after a surprise."""
 MOST_ROUNDS = 7
 """The wait of the seventh is LONGEST_BACKOFF; counting on would take as many outages to forget."""
 
@@ -157,23 +155,22 @@ def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ti
         return replace(
             state,
             next_slot=max(now, state.next_slot - _pause_of_one(state, config)),
-            hold_until=now + min(config.max_cooldown, hold * (HOLD_SURPRISED if state.surprised else 1.0)),
+            hold_until=now + min(config.max_cooldown, hold),
             outage_since=0.0,
             rounds=max(0, state.rounds - 2),
             updated_at=now,
         )
+    trusted = state.trusted
     if _is_searching(state):
-        probing = state.probing
-        step = min(config.increase_step * (1.0 if state.rate > state.ceiling else 0.5), STEEPEST * state.rate)
+        step = min(config.increase_step, STEEPEST * state.rate)
     elif now >= state.hold_until:
         # Successes come at `rate` per second, so this is GROWTH of the rate per second.
-        probing, step = True, min(config.increase_step, GROWTH, GENTLEST * state.rate)
+        step = min(config.increase_step, GROWTH, GENTLEST * state.rate)
+        trusted = trusted or state.rate
     else:
         return state
     rate = min(config.max_rate, state.rate + step)
-    if rate == state.rate and probing == state.probing:
-        return state
-    return replace(state, rate=rate, probing=probing, updated_at=now)
+    return replace(state, rate=rate, trusted=trusted, updated_at=now) if rate > state.rate else state
 
 
 def throttled(
@@ -204,20 +201,18 @@ def throttled(
     state = held(state, config, now, retry_after or _backoff(rounds))
     if not begins:
         return state
-    surprise = not state.probing or _is_searching(state)
     # What went before it, until the vendor takes more: to the end of the wait, as seen when the request was sent.
     delivered = min(ticket.before, state.delivered)
     seconds = state.cooldown_until - (now - ticket.at) - state.since
-    rate = state.rate if spared else max(config.min_rate, _cut(state, config, surprise, delivered, seconds))
+    rate = state.rate if spared else max(config.min_rate, _cut(state, config, delivered, seconds))
     return replace(
         state,
         rate=rate,
         next_slot=max(state.next_slot, state.cooldown_until + (config.burst - 1) / rate),
-        ceiling=state.ceiling if spared else state.rate,
+        ceiling=0.0 if spared else state.rate,
         cut_at=now,
         outage_since=now,
-        surprised=state.surprised if spared else surprise,
-        probing=False,
+        trusted=0.0,
         delivered=0,
         since=state.cooldown_until,
     )
@@ -246,10 +241,10 @@ def _is_searching(state: LimiterState) -> bool:
     return not FAR_BELOW * state.ceiling <= state.rate <= STALE * state.ceiling
 
 
-def _cut(state: LimiterState, config: ApiRateConfig, surprise: bool, delivered: int, seconds: float) -> float:
+def _cut(state: LimiterState, config: ApiRateConfig, delivered: int, seconds: float) -> float:
     expected = state.rate * config.decrease_factor
-    if not surprise:
-        return expected
+    if 0.0 < state.trusted < state.rate and not _is_searching(state):
+        return max(expected, state.trusted)
     deepest = FAR_OFF if 0 < delivered < state.rate else DEEPEST
     measured = SLACK * delivered / max(1e-3, seconds)
     return min(expected, max(deepest * state.rate, measured))

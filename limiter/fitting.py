@@ -94,6 +94,7 @@ def _is_finite(state: LimiterState) -> bool:
         + state.delivered
         + state.since
         + state.hold_until
+        + state.trusted
         + state.cut_at
         + state.outage_since
         + state.rounds

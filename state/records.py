@@ -56,10 +56,8 @@ class LimiterState:
     """When counting `delivered` began; idle time is pushed out of it."""
     hold_until: float = 0.0
     """No growth before."""
-    probing: bool = False
-    """The rate has grown since the last cut, so the next throttle is expected."""
-    surprised: bool = False
-    """The last cut was not expected."""
+    trusted: float = 0.0
+    """The quiet rate from which the limit is being probed; 0.0 while it is not, so that a throttle is unexpected."""
     cut_at: float = 0.0
     """When the rate was last cut."""
     outage_since: float = 0.0

@@ -77,9 +77,11 @@ def test_slow_start_adds_a_step_per_success_until_the_cap() -> None:
     assert state.rate == CONFIG.max_rate
 
 
-def test_a_step_is_at_most_a_twentieth_of_a_slow_rate() -> None:
+def test_a_step_is_at_most_a_small_part_of_a_slow_rate() -> None:
     config = replace(CONFIG, initial_rate=0.1)
-    assert aimd.succeeded(aimd.fresh(config, 999.0), config, 1000.0, SENT).rate == pytest.approx(0.105)
+    assert aimd.succeeded(aimd.fresh(config, 999.0), config, 1000.0, SENT).rate == pytest.approx(
+        0.1 * (1 + aimd.STEEPEST)
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_near_the_ceiling_growth_is_per_second_and_waits_for_the_end_of_the_hold
     for _ in range(25):  # five seconds of successes at about 5 requests/s
         state = aimd.succeeded(state, CONFIG, now, SENT)
         now += 1 / state.rate
-    assert state.probing
+    assert state.trusted == 5.0
     assert state.rate == pytest.approx(5.0 * (1 + aimd.GROWTH) ** (now - 1000.5), rel=0.01)
 
 
@@ -125,14 +127,13 @@ def test_a_ceiling_left_far_behind_is_forgotten() -> None:
     assert state.rate == pytest.approx(5.0 * aimd.STALE + 0.01 + CONFIG.increase_step)
 
 
-def test_far_below_the_ceiling_the_search_goes_on_in_half_steps_hold_or_not() -> None:
-    state = known(rate=3.9, hold_until=9000.0)
-    state = aimd.succeeded(state, CONFIG, 1000.0, SENT)
+def test_far_below_the_ceiling_the_search_goes_on_hold_or_not() -> None:
+    state = aimd.succeeded(known(rate=3.85, hold_until=9000.0), CONFIG, 1000.0, SENT)
     assert state.rate == pytest.approx(3.95)
     for _ in range(10):
         state = aimd.succeeded(state, CONFIG, 1000.0, SENT)
     assert state.rate == pytest.approx(4.05), "up to FAR_BELOW; what is above waits for the end of the hold"
-    assert not state.probing, "a refusal now would be a surprise"
+    assert not state.trusted, "a refusal now would be a surprise"
 
 
 def test_a_slow_rate_is_probed_in_small_steps() -> None:
@@ -140,10 +141,19 @@ def test_a_slow_rate_is_probed_in_small_steps() -> None:
     assert aimd.succeeded(slow, CONFIG, 1000.0, SENT).rate == pytest.approx(0.2 * (1 + aimd.GENTLEST))
 
 
-def test_an_expected_refusal_leaves_decrease_factor_of_the_rate() -> None:
-    state = aimd.throttled(known(probing=True, delivered=10), CONFIG, 1000.0, SENT, 1.0)
-    assert state.rate == pytest.approx(5.0 * CONFIG.decrease_factor)
-    assert (state.ceiling, state.surprised, state.probing) == (5.0, False, False)
+@pytest.mark.parametrize(
+    ("trusted", "left"),
+    [(4.8, 4.8), (4.0, 5.0 * CONFIG.decrease_factor)],
+    ids=["where the probe began", "or what decrease_factor leaves"],
+)
+def test_an_expected_refusal_leaves_what_was_quiet(trusted: float, left: float) -> None:
+    state = aimd.throttled(known(trusted=trusted, delivered=10), CONFIG, 1000.0, SENT, 1.0)
+    assert state.rate == pytest.approx(left)
+    assert (state.ceiling, state.trusted) == (5.0, 0.0)
+
+
+def test_a_rate_that_somebody_lowered_under_the_trusted_one_is_cut_all_the_same() -> None:
+    assert aimd.throttled(known(trusted=5.5), CONFIG, 1000.0, SENT, 1.0).rate == pytest.approx(aimd.DEEPEST * 5.0)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +166,6 @@ def test_a_surprise_lands_on_what_was_delivered(delivered: float, left: float) -
     before = round(delivered * 101)
     state = aimd.throttled(known(delivered=before + 9), CONFIG, 1000.0, replace(SENT, before=before), 1.0)
     assert state.rate == pytest.approx(left, rel=1e-3)
-    assert state.surprised
 
 
 def test_a_refusal_within_the_first_second_leaves_a_tenth_and_the_search_begins_again() -> None:
@@ -174,10 +183,10 @@ def test_a_refusal_within_the_first_second_leaves_a_tenth_and_the_search_begins_
     assert back.hold_until > now
 
 
-def test_a_spared_refusal_holds_but_costs_no_rate() -> None:
-    before = known(probing=True, delivered=10)
+def test_a_spared_refusal_holds_but_costs_no_rate_and_the_search_goes_on() -> None:
+    before = known(trusted=4.8, delivered=10)
     spared = aimd.throttled(before, CONFIG, 1000.0, SENT, 3.0, spared=True)
-    assert (spared.rate, spared.ceiling, spared.surprised) == (before.rate, before.ceiling, before.surprised)
+    assert (spared.rate, spared.ceiling) == (before.rate, 0.0)
     assert (spared.cooldown_until, spared.outage_since, spared.cut_at) == (1003.0, 1000.0, 1000.0)
     assert not aimd.is_event(spared, replace(SENT, at=1001.0)), "the rest of those in flight are the same event"
 
@@ -288,16 +297,16 @@ def test_advice_is_followed_but_never_beyond_max_cooldown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("length", "surprised", "hold"),
-    [(30.0, False, 600.0), (30.0, True, 360.0), (1.0, False, 100 / 5.0), (90_000.0, False, 86_400.0)],
-    ids=["20 times the outage", "less after a surprise", "or 100 requests", "at most max_cooldown"],
+    ("rate", "length", "hold"),
+    [(5.0, 30.0, 600.0), (2.0, 1.0, aimd.HOLD_REQUESTS / 2.0), (5.0, 90_000.0, 86_400.0)],
+    ids=["20 times the outage", "or some requests", "at most max_cooldown"],
 )
-def test_the_hold_after_an_outage(length: float, surprised: bool, hold: float) -> None:
-    state = known(outage_since=1000.0, surprised=surprised, cut_at=1000.0)
+def test_the_hold_after_an_outage(rate: float, length: float, hold: float) -> None:
+    state = known(rate=rate, outage_since=1000.0, cut_at=1000.0)
     now = 1000.0 + length
     after = aimd.succeeded(state, CONFIG, now, replace(SENT, at=now))
     assert after.hold_until - now == pytest.approx(hold)
-    assert (after.rate, after.outage_since) == (5.0, 0.0)
+    assert (after.rate, after.outage_since) == (rate, 0.0)
 
 
 def test_a_cooldown_voids_what_was_reserved_before_it() -> None:
