@@ -136,3 +136,11 @@ def test_a_clock_that_was_set_back_holds_up_nobody(back: float) -> None:
     used_up, answer = ask(replace(row, renew_at=0.0, mints=(NOW,) * MOST), now, lease="b")
     assert 0 < answer.seconds <= WINDOW + LEASE
     assert ask(used_up, answer.until, lease="b")[1] == Mint()
+
+
+def test_one_that_was_killed_counts_from_the_end_of_its_lease() -> None:
+    """Until then it may have sent its request."""
+    row, _ = ask(VendorToken(), NOW, lease="killed")
+    for second in range(MOST - 1):
+        row = replace(tokens(row, NOW + LEASE + second), renew_at=0.0)
+    assert ask(row, NOW + LEASE + 10.0, lease="b")[1] == UsedUp(WINDOW - 10.0, NOW + LEASE + WINDOW)
