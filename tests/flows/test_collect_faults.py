@@ -114,6 +114,16 @@ class TestFaults:
         assert came.sent.requests == 3
 
 
+    def test_a_vendor_that_has_been_down_for_a_while_is_not_asked_and_says_when(self, clock, scripted):
+        collector, vendor = scripted(*[503] * 5)
+        first, second, third = (collector.sync(stream) for stream in ("users", "pages", "users"))
+        assert "failed to list users (503)" in first.problem.message
+        assert "(503)" in second.problem.message, "the fifth fault in a row opens the circuit"
+        assert third.problem.message.startswith("notion failed 5 times in a row, so nothing is sent to it now.")
+        assert third.problem.retry_at == pytest.approx(clock() + 30, abs=1)
+        assert (third.complete, third.sent.requests, len(vendor.requests)) == (False, 0, 5)
+
+
 class TestOddRecords:
     def test_half_of_a_character_is_kept(self, scripted):
         """Text that a vendor cut in the middle of an emoji."""
