@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import (
     cost,
+    history_cost,
     ladder,
     learning,
     picture,
@@ -45,7 +46,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         "cost": lambda: cost.report(rounds=3, requests=500) if quick else cost.report(),
         "random": lambda: random_limits.report(arguments.draw, 12 if quick else 150),
         "ladder": lambda: ladder.report(arguments.draw, 8 if quick else 100),
-        "sharing": lambda: f"{sharing.report(seeds)}\n\n{store_cost.report(seconds=1.0 if quick else 3.0)}",
+        "sharing": lambda: "\n\n".join(
+            [
+                sharing.report(seeds),
+                store_cost.report(seconds=1.0 if quick else 3.0),
+                history_cost.report(100_000 if quick else history_cost.EVENTS),
+            ]
+        ),
         "live": sharing_live.report,
         "prefect": prefect_cost.report,
         "sync": lambda: sync_speed.report(quick=quick),

@@ -59,7 +59,3 @@ def _milliseconds(store: SqlStore, bucket: Bucket) -> float:
     took = 1000 * (time.perf_counter() - begin)
     assert len(found) == 500
     return took
-
-
-if __name__ == "__main__":
-    print(report())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks import store_cost
+from benchmarks import history_cost, store_cost
 from benchmarks.cases import CASES
 from benchmarks.sharing import SHARED, measure
 
@@ -34,3 +34,9 @@ def test_the_table_of_costs_has_a_line_for_every_way_to_share():
     assert {line.split("  ")[0] for line in lines if line.endswith(tuple(store_cost.ASKED.values()))} == set(
         store_cost.ASKED
     )
+
+
+def test_a_long_history_is_small():
+    """Its times are the machine's; what it takes is not."""
+    [size] = [line for line in history_cost.report(100_000).splitlines() if line.startswith("MB")]
+    assert 5 <= float(size.split()[1]) <= 10
