@@ -37,6 +37,7 @@ log = logging.getLogger("limiter")
 _LEVELS = {
     "increase": logging.DEBUG,
     "recovered": logging.DEBUG,
+    "told": logging.DEBUG,
     "closed": logging.INFO,
     "terminal": logging.ERROR,
 }
@@ -56,8 +57,8 @@ class LimiterEvent:
         bucket: Of which limit: the API, the scope and whose quota.
         tenant: On whose behalf the request was that brought it.
         kind: `increase`, `backoff` (the rate was cut), `cooldown` (a hold without a cut), `recovered` (the first
-            success after it), `terminal` (a refusal that waiting does not end), `opened` (the circuit, after faults in
-            a row), `closed` (the vendor answers again).
+            success after it), `told` (the vendor's headers name another rate), `terminal` (a refusal that waiting does
+            not end), `opened` (the circuit, after faults in a row), `closed` (the vendor answers again).
         at: When, epoch seconds of the store's clock.
         rate_before: Requests per second.
         rate_after: Requests per second.
