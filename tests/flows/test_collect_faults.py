@@ -113,7 +113,6 @@ class TestFaults:
         assert "Notion could not be reached for users (ConnectError" in came.problem.message
         assert came.sent.requests == 3
 
-
     def test_a_vendor_that_has_been_down_for_a_while_is_not_asked_and_says_when(self, clock, scripted):
         collector, vendor = scripted(*[503] * 5)
         first, second, third = (collector.sync(stream) for stream in ("users", "pages", "users"))
