@@ -21,6 +21,7 @@ from flows.vendors.notion import NOTION
 from flows.windows import WindowPaginator
 from limiter.testing import FakeClock
 from state.memory import MemoryStore
+from tests.flows.killing import Killed, KilledBeforeOrAfter, StoreOf
 
 SIZE = 3
 SOURCE_ID = "00000000-0000-4000-8000-000000000001"
@@ -34,10 +35,6 @@ def small(paginator):
 
 
 SMALL_PAGES = replace(NOTION, streams=tuple(replace(each, paginator=small(each.paginator)) for each in NOTION.streams))
-
-
-class Killed(BaseException):
-    """As a signal would: nothing catches it."""
 
 
 @dataclass
@@ -183,32 +180,6 @@ def shared_store():
 
 def sync(collector, stream, tenant, *, pages, full):
     return collector.sync(stream, tenant=tenant, pages=pages, full=full, params=STREAMS[stream])
-
-
-class KilledBeforeOrAfter:
-    """The evidence store, which the process does not survive at the n-th page: just before it is stored, or after."""
-
-    def __init__(self, evidence, pages_left, stored):
-        self._evidence, self._left, self._stored = evidence, pages_left, stored
-
-    def __getattr__(self, name):
-        return getattr(self._evidence, name)
-
-    def commit_page(self, *args, **kwargs):
-        self._left -= 1
-        if self._left >= 0:
-            return self._evidence.commit_page(*args, **kwargs)
-        if self._stored:
-            self._evidence.commit_page(*args, **kwargs)
-        raise Killed
-
-
-class StoreOf:
-    def __init__(self, store, evidence):
-        self._store, self.evidence = store, evidence
-
-    def __getattr__(self, name):
-        return getattr(self._store, name)
 
 
 @pytest.mark.parametrize("stream", STREAMS)
