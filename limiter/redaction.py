@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import AnyStr
 from urllib.parse import quote, quote_plus
 
@@ -50,6 +53,29 @@ def secrets_of(request: httpx.Request) -> list[str]:
     return [word for value in values for word in value.split() if len(word) >= SHORTEST]
 
 
+_sent: ContextVar[tuple[str, ...]] = ContextVar("aimd_sent", default=())
+
+
+@contextmanager
+def sending(request: httpx.Request) -> Iterator[None]:
+    """While a request is sent: httpcore writes the headers of its answer into its log, where DEBUG is asked for."""
+    before = _sent.set(tuple(secrets_of(request)))
+    try:
+        yield
+    finally:
+        _sent.reset(before)
+
+
+def _hide_in_log(record: logging.LogRecord) -> bool:
+    if secrets := _sent.get():
+        record.msg, record.args = hide(record.getMessage(), secrets), ()
+    return True
+
+
+for _name in ("connection", "http11", "http2", "proxy", "socks"):
+    logging.getLogger(f"httpcore.{_name}").addFilter(_hide_in_log)
+
+
 def without_credentials(request: httpx.Request) -> httpx.Request:
     """The request as it may go to another host than the API's (a redirect, an absolute link), or be kept."""
     headers = [(name, value) for name, value in request.headers.raw if not CREDENTIALS.search(name.decode("latin-1"))]
@@ -82,5 +108,6 @@ def leave_credentials_behind(error: httpx.HTTPError, secrets: Iterable[str] = ()
 def _forms(secret: str) -> list[str]:
     in_json = json.dumps(secret)[1:-1]
     in_base64 = base64.b64encode(secret.encode()).decode().rstrip("=")
-    forms = (secret, in_json, in_json.replace("/", "\\/"), quote(secret, safe=""), quote_plus(secret), in_base64)
+    in_url = (quote(secret), quote(secret, safe=""), quote_plus(secret))
+    forms = (secret, in_json, in_json.replace("/", "\\/"), *in_url, in_base64)
     return sorted(set(forms), key=len, reverse=True)

@@ -21,7 +21,7 @@ from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Trans
 from limiter.exchange import exchange
 from limiter.limiter import Limiter
 from limiter.peek import apeek, peek
-from limiter.redaction import without_credentials
+from limiter.redaction import sending, without_credentials
 from limiter.store_thread import thread_of
 from state.patience import within
 
@@ -106,7 +106,8 @@ class AimdTransport(httpx.BaseTransport):
             case Enter(gate, patience):
                 return gate.enter(patience)
             case Send(request):
-                return self.inner.handle_request(request)
+                with sending(request):
+                    return self.inner.handle_request(request)
             case Peek(response):
                 return peek(response)
             case Close(response):
@@ -186,7 +187,8 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
             case Enter(gate, patience):
                 return await gate.aenter(patience)
             case Send(request):
-                return await self.inner.handle_async_request(request)
+                with sending(request):
+                    return await self.inner.handle_async_request(request)
             case Peek(response):
                 return await apeek(response)
             case Close(response):

@@ -17,6 +17,7 @@ TOKEN = "ntn_k/9+Zq=\"x'y&20"
     "form",
     [
         TOKEN,
+        quote(TOKEN),
         quote(TOKEN, safe=""),
         json.dumps(TOKEN)[1:-1],
         json.dumps(TOKEN)[1:-1].replace("/", "\\/"),
