@@ -30,6 +30,7 @@ from flows.server_away import ProgressArtifact, wait_for_server
 from flows.sources import SourceName, Task, plan, source_named
 from flows.stopping import stop
 from limiter import ConfigurationError, WaitTooLong, api_config, make_client_for
+from limiter.redaction import CREDENTIALS
 from state import Bucket, context
 from state.errors import StateError
 from state.records import Provenance, SyncRun
@@ -158,7 +159,9 @@ def _collected(
     store = shared_store()
     run = uuid4().hex
     wanted = Wanted(full, pages_per_task, store.evidence.now())
-    asked = {"streams": [each.stream.name for each in tasks], "params": dict(params), "full": full}
+    # Also as which version of the API: another one may show the same thing otherwise.
+    sent = {name: value for name, value in api_config(source).headers.items() if not CREDENTIALS.search(name)}
+    asked = {"streams": [each.stream.name for each in tasks], "params": dict(params), "full": full, "headers": sent}
     store.evidence.begin_run(
         SyncRun(run, _flow_run_id(), source, tenant, wanted.since, None, "running", asked, outcome={})
     )

@@ -1,8 +1,9 @@
 """Notion's limit, and its words for what the gate refuses. The endpoints are in `endpoints.py`."""
 
 import uuid
+from collections import Counter
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -39,6 +40,7 @@ class Notion(Vendor):
     def __init__(self, world: World, row_cap: int = ROW_CAP) -> None:
         self.data = world
         self.app = Endpoints(world, whole("row_cap", row_cap)).app
+        self._versions: Counter[str] = Counter()
 
     @classmethod
     def world(cls, seed: int = 0, **counts: int) -> World:
@@ -91,6 +93,11 @@ class Notion(Vendor):
         """See `Vendor.empty`."""
         return JSONResponse({"object": "list", "next_cursor": None, "has_more": False})
 
+    def counts(self) -> dict[str, Any]:
+        """See `Vendor.counts`: answers by the version that was asked for."""
+        return {"versions": dict(self._versions)}
+
     def stamp(self, request: Request, status: int) -> Mapping[str, str]:
         """See `Vendor.stamp`."""
+        self._versions[request.headers.get("notion-version", "")] += 1
         return {"x-notion-request-id": str(uuid.uuid4())}
