@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
@@ -25,7 +26,9 @@ class Bounds:
         max_retries: Sends again after a throttled or overloaded reply.
         max_wait: Seconds it may wait in all; None for as long as it takes.
         backoff_status_codes: What counts as throttled.
+        deadline: Seconds it may take in all, sends included, until its reply begins; None for as long as it takes.
         monotonic: Gives seconds of a clock that is never set.
+        ends: When the deadline is, on that clock; `of` sets it.
 
     Raises:
         ConfigurationError: A value cannot work.
@@ -34,26 +37,50 @@ class Bounds:
     max_retries: int = 20
     max_wait: float | None = None
     backoff_status_codes: Collection[int] = (429, 529)
+    deadline: float | None = None
     monotonic: Callable[[], float] = time.monotonic
+    ends: float = math.inf
 
     def __post_init__(self) -> None:
         if isinstance(self.max_retries, bool) or not isinstance(self.max_retries, int) or self.max_retries < 0:
             raise ConfigurationError(f"max_retries must be a whole number of at least 0, not {self.max_retries!r}.")
-        wait = self.max_wait
-        if wait is not None and (isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0):
-            raise ConfigurationError(f"max_wait must be a number of seconds of at least 0, or None, not {wait!r}.")
+        for name in ("max_wait", "deadline"):
+            wait = getattr(self, name)
+            if wait is not None and (isinstance(wait, bool) or not isinstance(wait, int | float) or not wait >= 0):
+                raise ConfigurationError(f"{name} must be a number of seconds of at least 0, or None, not {wait!r}.")
         codes = self.backoff_status_codes
         if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
             raise ConfigurationError(f"backoff_status_codes must be a collection of HTTP statuses, not {codes!r}.")
 
     def of(self, request: httpx.Request) -> Bounds:
-        """The bounds of a request: it may have less patience than the others, `extensions={"max_wait": 5.0}`."""
-        wait = request.extensions.get("max_wait")
-        return self if wait is None else replace(self, max_wait=min(wait, self.patience(0.0)))
+        """The bounds of a request that begins now.
+
+        It may have less patience than the others: `extensions={"max_wait": 5.0, "deadline": 10.0}`.
+        """
+        own = {name: request.extensions[name] for name in ("max_wait", "deadline") if name in request.extensions}
+        if not own and self.deadline is None:
+            return self
+        for name, seconds in own.items():
+            bound = getattr(self, name)
+            own[name] = seconds if bound is None else min(bound, seconds)
+        bounds = replace(self, **own)
+        return bounds if bounds.deadline is None else replace(bounds, ends=self.monotonic() + bounds.deadline)
 
     def patience(self, waited: float) -> float:
         """Seconds that a request may still wait."""
-        return float("inf") if self.max_wait is None else self.max_wait - waited
+        patience = math.inf if self.max_wait is None else self.max_wait - waited
+        return patience if self.deadline is None else min(patience, self.ends - self.monotonic())
+
+    def hurried(self, request: httpx.Request) -> httpx.Request:
+        """The request, with no time-out that ends after the deadline."""
+        if self.deadline is not None:
+            left = max(0.0, self.ends - self.monotonic())
+            given = request.extensions.get("timeout", {})
+            request.extensions["timeout"] = {
+                name: left if given.get(name) is None else min(left, given[name])
+                for name in ("connect", "read", "write", "pool")
+            }
+        return request
 
 
 class Faults:

@@ -118,6 +118,7 @@ def make_client_for(
     max_retries: int = 20,
     backoff_status_codes: Collection[int] = (429, 529),
     max_wait: float | None = None,
+    deadline: float | None = None,
     hooks: Iterable[Hook] = (),
     **httpx_kwargs: Any,
 ) -> AimdClient:
@@ -132,7 +133,10 @@ def make_client_for(
         base_url: Another address than the preset's.
         max_retries: Sends again after throttled replies.
         backoff_status_codes: What counts as throttled, besides what the vendor's own rules say.
-        max_wait: Seconds a request may wait in all before `WaitTooLong`; None for as long as it takes.
+        max_wait: Seconds a request may wait in all before `WaitTooLong`; None for as long as it takes. A single request
+            may have less: `extensions={"max_wait": 5.0}`.
+        deadline: Seconds a request may take in all, sends and retries included, until its reply begins; None for as
+            long as it takes. `extensions={"deadline": 10.0}` for a single one.
         hooks: Hear of every change of the limiter that this client's requests bring; see `limiter.hooks`.
         **httpx_kwargs: As for `httpx.Client`: `headers`, `auth`, `timeout`, `verify`, `proxy`, `transport`, ...
 
@@ -161,6 +165,7 @@ def make_client_for(
         max_retries=max_retries,
         backoff_status_codes=backoff_status_codes,
         max_wait=max_wait,
+        deadline=deadline,
         hooks=hooks,
         **httpx_kwargs,
     )
@@ -176,12 +181,13 @@ def make_client_from_config(
     max_retries: int = 20,
     backoff_status_codes: Collection[int] = (429, 529),
     max_wait: float | None = None,
+    deadline: float | None = None,
     hooks: Iterable[Hook] = (),
     **httpx_kwargs: Any,
 ) -> AimdClient:
     """A client for an API that is described in code; see `make_client_for`."""
     limiter = _limiter(config, tenant, quota_key, store, base_url, hooks)
-    return AimdClient(limiter, Bounds(max_retries, max_wait, backoff_status_codes), **httpx_kwargs)
+    return AimdClient(limiter, Bounds(max_retries, max_wait, backoff_status_codes, deadline), **httpx_kwargs)
 
 
 def make_async_client_for(
@@ -194,12 +200,13 @@ def make_async_client_for(
     max_retries: int = 20,
     backoff_status_codes: Collection[int] = (429, 529),
     max_wait: float | None = None,
+    deadline: float | None = None,
     hooks: Iterable[Hook] = (),
     **httpx_kwargs: Any,
 ) -> AsyncAimdClient:
     """As `make_client_for`, an `httpx.AsyncClient`."""
     limiter = _limiter(api_config(name), tenant, quota_key, store, base_url, hooks)
-    return AsyncAimdClient(limiter, Bounds(max_retries, max_wait, backoff_status_codes), **httpx_kwargs)
+    return AsyncAimdClient(limiter, Bounds(max_retries, max_wait, backoff_status_codes, deadline), **httpx_kwargs)
 
 
 def _limiter(

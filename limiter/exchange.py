@@ -6,6 +6,7 @@ The order wait -> send -> classify -> learn -> maybe wait again is written here 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
@@ -49,7 +50,8 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         The last response: fine, refused, or a fault that outlived its retries.
 
     Raises:
-        WaitTooLong: It would have to wait longer than `max_wait`, for the first send or for the next.
+        WaitTooLong: It would have to wait longer than `max_wait`, or beyond its deadline, for the first send or for
+            the next.
         CircuitOpen: The vendor has answered with faults only, and is not asked for a while.
         Throttled: The vendor refused it more than `max_retries` times, or its body cannot be sent again.
         Terminal: The vendor says that waiting will not help.
@@ -70,7 +72,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             in_flight = place.send()
             failure: httpx.TransportError | None = None
             try:
-                response: httpx.Response = place.until_closed((yield Send(request)))
+                response: httpx.Response = place.until_closed((yield Send(bounds.hurried(request))))
             except httpx.TransportError as error:
                 failure = error
         except BaseException:
@@ -129,7 +131,7 @@ def _admission(
 ) -> Generator[Effect, Any, tuple[dict[Limiter, Ticket], float]]:
     """Wait for a slot of each limit; gives the tickets as sent now and the seconds waited in all."""
     passed = route.passed
-    if len(passed) > 1 and bounds.max_wait is not None:
+    if len(passed) > 1 and bounds.patience(waited) < math.inf:
         for limiter in passed:  # whoever must wait too long for one takes no slot of another
             found, now = yield Read(limiter.bucket)
             if limiter.opens(found, now) - now > bounds.patience(waited):
@@ -276,8 +278,9 @@ def _too_long(
     limiter: Limiter, request: httpx.Request, refused: Refused | None, bounds: Bounds, until: float
 ) -> WaitTooLong:
     again, what = ("again ", "the request was refused") if refused else ("", "nothing was sent")
+    within = min(bound for bound in (bounds.max_wait, bounds.deadline) if bound is not None)
     return WaitTooLong(
-        f"{limiter.bucket.api} cannot be asked {again}within {bounds.max_wait:g} s; {what}. "
+        f"{limiter.bucket.api} cannot be asked {again}within {within:g} s; {what}. "
         f"It can from {_clock_time(until)} on.",
         until=until,
         **_circumstances(limiter, request, refused),
