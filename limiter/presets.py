@@ -23,6 +23,7 @@ _VANTA_TOKEN = Scope(
     initial_rate=5 / 60,
     max_rate=5 / 60,
     increase_step=0.01,
+    burst=5,
     documented_limit_desc="5 a minute",
     documented_rate=5 / 60,
 )

@@ -20,7 +20,7 @@ from limiter.errors import ConfigurationError
 if TYPE_CHECKING:
     from limiter.config import ApiRateConfig
 
-_RATES = ("initial_rate", "min_rate", "max_rate", "increase_step")
+_RATES = ("initial_rate", "min_rate", "max_rate", "increase_step", "burst")
 DEFAULT = "default"
 """The bucket of what no scope takes for itself."""
 
@@ -41,6 +41,7 @@ class Scope:
         min_rate: Requests per second.
         max_rate: Requests per second.
         increase_step: Requests per second.
+        burst: Requests that may go at once after a pause.
         documented_limit_desc: What the vendor documents, for people.
         documented_rate: The same, requests per second; 0.0 where it cannot be said.
 
@@ -59,6 +60,7 @@ class Scope:
     min_rate: float | None = None
     max_rate: float | None = None
     increase_step: float | None = None
+    burst: int | None = None
     documented_limit_desc: str = ""
     documented_rate: float = 0.0
 

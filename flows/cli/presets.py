@@ -87,6 +87,9 @@ def _settings(described: dict[str, Any]) -> Table:
 
 
 def _text(value: object) -> str | None:
+    if isinstance(value, tuple | list):
+        return "; ".join(filter(None, map(_text, value))) or None
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {text}" for name, text in value.items()) or None
+        said = {name: each for name, each in value.items() if each not in (None, "", (), False, 0.0)}
+        return ", ".join(f"{name}: {_text(each)}" for name, each in said.items()) or None
     return f"{value:.6g}" if isinstance(value, float) else str(value) or None
