@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
 import httpx
@@ -19,11 +21,14 @@ import pytest
 from limiter import ApiRateConfig, AsyncAimdTransport, Limiter, make_client_for
 from simulator import Simulator
 from state import Bucket, Decision, LimiterState, open_store, patience
+from state.canonical import body
 from state.errors import DatabaseBusy
+from state.records import Collection, Provenance
 from state.store import Store
 from tests.forking import status_of_child
 
 ACME = Bucket("acme")
+PAGES = 40
 FAST = ApiRateConfig("acme", "https://acme.test", initial_rate=1000.0, max_rate=1000.0)
 
 
@@ -142,6 +147,42 @@ def test_a_store_that_hangs_fails_its_callers_in_time_whoever_they_are(
         assert isinstance(holding.exception(timeout=30), DatabaseBusy | None)
     monkeypatch.undo()
     assert ask(store, 3) == 3  # nobody's place in the queue was lost
+
+
+def test_pages_of_evidence_and_reservations_get_their_turns_beside_each_other(store: Store) -> None:
+    """One stores pages and four reserve, all as fast as they can, and nobody has to wait for another one's end.
+
+    On SQLite they have one writer between them.
+    """
+    happened: list[str] = []
+    stored = threading.Event()
+    collection, where_from = Collection("acme", "pages"), Provenance("https://acme.test", "-", "run")
+
+    def store_pages() -> None:
+        try:
+            cursor = store.evidence.begin_listing(collection, full=True)
+            for page in range(PAGES):
+                bodies = [body(f"{page}-{n}", {"text": "x" * 1000}) for n in range(100)]
+                before = cursor.listing
+                after = replace(before, pages=page + 1, page_cursor=str(page))
+                _, cursor = store.evidence.commit_page(
+                    collection, bodies, where_from, before=before, after=after, ends=False
+                )
+                happened.append("page")
+        finally:
+            stored.set()
+
+    def reserve() -> None:
+        while not stored.is_set():
+            store.transact(ACME, lambda before, now: Decision(LimiterState(1.0, next_slot=now), None))
+            happened.append("slot")
+
+    with ThreadPoolExecutor(5) as pool:
+        for each in [pool.submit(store_pages), *(pool.submit(reserve) for _ in range(4))]:
+            each.result(timeout=60)
+    between = [sum(1 for _ in run) for what, run in groupby(happened) if what == "slot"]
+    assert len(between) > PAGES / 4, "reservations came between the pages"
+    assert max(between) < 500, "no page waited while they went on and on"
 
 
 EXITS = """

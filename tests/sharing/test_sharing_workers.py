@@ -52,6 +52,7 @@ class Workers:
 
     deployed: Deployed
     pids: set[int]
+    server: real_postgres.Server
     database: str
 
     def run(self, works: list[Work], opened: str, at_opening: Callable[[], object] = int) -> int:
@@ -92,13 +93,14 @@ def parent_of(pid: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def workers(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
+def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workers]:
     folder = tmp_path_factory.mktemp("workers")
     (folder / "brisk.toml").write_text(
         "".join(f"[{api}]\ninitial_rate = 4.0\nmin_rate = 4.0\n" for api in ("notion", "slack", "airtable", "openai"))
     )
     with ExitStack() as stack:
-        database = stack.enter_context(real_postgres.own_schema(server_url))
+        postgres = stack.enter_context(real_postgres.started())  # our own: nobody else's may be stopped
+        database = stack.enter_context(real_postgres.own_schema(postgres.url))
         server = stack.enter_context(prefect_server(folder / "home", log=folder / "server.log"))
         elsewhere = Simulator("none")  # each run is told of its vendor
         deployed = deployed_on(server.address, folder, elsewhere)
@@ -113,7 +115,7 @@ def workers(server_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         answered.raise_for_status()
         command = ("-m", "prefect", "worker", "start", "--pool", "aimd", "--type", "process", "--limit", "1")
         started = [stack.enter_context(deployed.process(f"worker-{number}", *command)) for number in range(NUMBER)]
-        yield Workers(deployed, {each.pid for each in started}, database)
+        yield Workers(deployed, {each.pid for each in started}, postgres, database)
 
 
 def a_world(seed: int, **counts: int) -> World:
@@ -141,11 +143,13 @@ def test_four_tenants_at_once(workers: Workers) -> None:
 
 
 def test_four_sources_of_one_tenant_at_once(workers: Workers) -> None:
+    """Their database crashes when all of them are at work: they wait until it is back, and nothing is missing."""
     counts = {"slack": {"users": 250}, "airtable": {"records": 30}, "openai": {"users": 30}}
     worlds = {"notion": a_world(9), **{api: make_world(api, 5, **some) for api, some in counts.items()}}
     with ExitStack() as stack:
         vendors = {api: stack.enter_context(Simulator(Shut(), world, api=api)) for api, world in worlds.items()}
-        workers.run([Work(api, vendors[api], {"tenant": "elm"}) for api in worlds], "token:rate=8,burst=4")
+        works = [Work(api, vendors[api], {"tenant": "elm"}) for api in worlds]
+        workers.run(works, "token:rate=8,burst=4", at_opening=workers.server.restart)
         for api, world in worlds.items():
             found = workers.collected("elm", api)
             if api == "notion":
