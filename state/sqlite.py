@@ -81,15 +81,15 @@ def _patiently(connection: sqlite3.Connection, statement: str) -> None:
     (a lock file has one, but no way to give up in time).
 
     Raises:
-        sqlite3.OperationalError: It is still held after `patience.BUSY_TIMEOUT`, or anything else is wrong.
+        sqlite3.OperationalError: It is still held after `patience.left`, or anything else is wrong.
     """
-    begun = time.monotonic()
+    begun, bound = time.monotonic(), patience.left()
     while True:
         try:
             connection.execute(statement).close()
             return
         except sqlite3.OperationalError as error:
             waited = time.monotonic() - begun
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > patience.BUSY_TIMEOUT:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or waited > bound:
                 raise
         time.sleep(random.uniform(0, LONGEST_PAUSE) / (1 + waited / GROWS_EAGER))  # noqa: S311

@@ -19,7 +19,7 @@ from limiter import ApiRateConfig, AsyncAimdTransport, Limiter, make_async_clien
 from limiter.bounds import Bounds
 from limiter.store_thread import StoreThread
 from state import Bucket, Decision, LimiterState, open_store, patience
-from state.errors import DatabaseBusy
+from state.errors import DatabaseBusy, StateError
 from state.store import Store
 
 ACME = Bucket("acme")
@@ -122,7 +122,7 @@ def test_a_loop_that_has_ended_stops_nobody_else(beside: StoreThread) -> None:
 
 
 @contextmanager
-def hanging(store: Store) -> Iterator[None]:
+def hanging(store: Store, bucket: Bucket = ACME) -> Iterator[None]:
     """Somebody is in a transaction and does not come out of it."""
     held = Held()
 
@@ -131,7 +131,7 @@ def hanging(store: Store) -> Iterator[None]:
         return Decision(LimiterState(1000.0), None)
 
     with ThreadPoolExecutor(1) as pool:
-        holding = pool.submit(store.transact, ACME, decide)
+        holding = pool.submit(store.transact, bucket, decide)
         assert held.inside.wait(30)
         try:
             yield
@@ -170,6 +170,21 @@ def test_the_deadline_of_a_caller_is_kept_although_the_store_hangs(
         with pytest.raises(DatabaseBusy, match="verything acknowledged before is kept"):
             ask(store)
         assert time.monotonic() - began < patience.BUSY_TIMEOUT / 2
+
+
+@pytest.mark.parametrize("ask", [ask_and_wait, ask_and_await])
+def test_it_is_kept_although_somebody_elsewhere_holds_the_row(
+    store: Store, database: str, ask: Callable[[Store], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.transact(Bucket("notion"), lambda before, now: Decision(LimiterState(2.0), None))
+    monkeypatch.setattr("limiter.transport.LEAST", 0.05)
+    with open_store(database) as elsewhere, hanging(elsewhere, Bucket("notion")):
+        began = time.monotonic()
+        with pytest.raises(StateError, match="verything acknowledged before is kept"):
+            ask(store)
+        assert time.monotonic() - began < patience.BUSY_TIMEOUT / 2
+    monkeypatch.undo()
+    assert store.transact(Bucket("notion"), lambda before, now: Decision(before, "goes on")) == "goes on"
 
 
 def test_many_tasks_that_gave_up_take_no_slot_when_the_store_answers_again(
