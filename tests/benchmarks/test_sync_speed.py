@@ -32,7 +32,7 @@ def test_the_vendor_lists_as_many_records_of_a_kilobyte_as_it_is_told(ordered):
         assert stats(url)["requests"] == 3
     assert len(set(ids)) == 3 * SIZE
     assert (sorted(ids) == ids) == ordered
-    assert all(BYTES - 4 <= length <= BYTES for length in lengths)  # a character of four bytes may not fit
+    assert all(BYTES - 4 <= length <= BYTES for length in lengths)  # a character of three bytes may not fit
 
 
 def test_what_is_used_of_a_limit_is_counted_from_where_it_is_told():
