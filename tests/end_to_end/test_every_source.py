@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.sources import SOURCES
+from flows.sources import SOURCES, plan
 from flows.sync import sync
 from simulator import Simulator, World
 from simulator.vendors import make_world
@@ -81,3 +81,59 @@ def test_asks_for_the_version_of_notions_api_that_the_configuration_names_and_re
         assert vendor.stats()["vendor"] == {"versions": {"2026-03-11": 1}}
     [run] = store.evidence.runs()
     assert run.asked["headers"] == {"Notion-Version": "2026-03-11"}
+
+
+BAD = {
+    "groups": ("not-json#1x3", "it is not JSON but HTML"),
+    "policies": ("no-id#1x3", "a record has no 'id'"),
+    "vulnerabilities": ("same-ids#2", "page 2 brings just what a page before it brought"),
+    "vendors": ("huge-record#1", ""),
+    "integrations": ("not-utf8#1x3", "it is not UTF-8 (byte "),
+    "frameworks": ("nan#1x3", "it has the number NaN, which JSON does not know"),
+    "documents": ("big-number#1x3", "it has a number of more than 4,300 digits"),
+    "monitored_computers": ("surrogate#1", ""),
+    "people": ("stuck#2", "page 2 points to a page that came before"),
+    "vulnerability_remediations": ("forbidden#1", "refused to list vulnerability_remediations (403"),
+    "controls": ("truncated#1x3", "the body was cut short"),
+    "tests": ("", ""),
+}
+"""What each stream meets, and what the operator is told of it; nothing where it is collected whole."""
+
+
+def test_each_bad_answer_ends_its_stream_with_a_sentence_and_the_run_says_which_are_complete(fast, monkeypatch):
+    store, configure = fast
+    configure("vanta")
+    monkeypatch.setattr("flows.fetch.fault_delay", lambda tries: 0.0)
+    paths = {name: name.replace("_", "-") for name in BAD}
+    faults = [
+        f"{kind}@GET /v1/{paths[name]}#{times}"
+        for name, (fault, _) in BAD.items()
+        if fault
+        for kind, _, times in [fault.partition("#")]
+    ]
+    world = make_world("vanta", 5, people=130, vulnerabilities=210)
+    with Simulator("none", world, api="vanta", latency=(0, 0), faults=faults) as vendor:
+        for name, value in vendor.environment.items():
+            monkeypatch.setenv(name, value)
+        state = sync("vanta", list(BAD), return_state=True)
+        report = state.result(raise_on_failure=False)
+        incomplete = [name for name in report.streams if BAD[name][1]]
+        assert {name for name, chunk in report.streams.items() if not chunk.complete} == set(incomplete)
+        for name in incomplete:
+            assert BAD[name][1] in report.streams[name].problem.message
+        assert state.is_failed()
+        assert state.message.startswith(f"Not complete: {', '.join(incomplete)}. ")
+        [run] = store.evidence.runs()
+        told = {name: (found["complete"], found["problem"] is None) for name, found in run.outcome["streams"].items()}
+        assert told == {name: (name not in incomplete,) * 2 for name in BAD}
+        # The vendor has recovered: what each cursor had come to is enough to go on.
+        again = sync("vanta", list(BAD), return_state=True)
+        assert again.is_completed(), again.message
+    for name in BAD:
+        there = {version.external_id for version in store.evidence.current(collection_of("vanta", name))}
+        assert there == set(world.ids(name)), name
+
+
+def collection_of(source, stream):
+    """Where the evidence of a stream without parameters is."""
+    return plan(SOURCES[source], [stream], "default", None)[-1].collection
