@@ -4,8 +4,6 @@ Each makes clients that send its secret at the rate that was learned for its API
 asked for (`aimd sync notion --credentials NAME`, the parameter of a deployment, `call_api(..., credentials=NAME)`).
 A server in whose environment this package is installed offers them by itself; to another one,
 `prefect block register -m flows.blocks` makes them known.
-
-Vanta is not among them: its client id and secret have to be exchanged for a token first.
 """
 
 from __future__ import annotations

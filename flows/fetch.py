@@ -12,8 +12,8 @@ from flows.errors import BadPage, CursorExpired, ForeignLink, Refused, TooLarge
 from flows.listing import Page, read_page
 from flows.reading import strict_json
 from flows.sources import Task
+from flows.tries import Tries
 from limiter import AimdClient
-from limiter.exchange import fault_delay, may_try_again
 from limiter.redaction import hide, secrets_of
 from limiter.transport import origin
 
@@ -52,21 +52,13 @@ def fetch_page(
         Refused: The vendor said no.
         httpx.HTTPError: As `limiter.exchange.exchange`.
     """
-    began: float | None = None
-    tries = 0
+    what = f"{task.source.title} answered {request.method} {request.path}"
+    tries = Tries(what, safe=task.stream.safe, monotonic=monotonic)
     while True:
-        tries += 1
         try:
             return _try(client, task, request, cursor, etag)
         except BadPage as error:
-            # Only from the first fault on: the try before it may have waited for a cooldown as long as any.
-            began = monotonic() if began is None else began
-            if not (task.stream.safe and may_try_again(tries, monotonic() - began)):
-                title = task.source.title
-                raise BadPage(
-                    f"{title} answered {request.method} {request.path} with something that is not a page: {error}"
-                ) from error
-            sleep(fault_delay(tries))
+            sleep(tries.pause(error))
 
 
 def _try(client: AimdClient, task: Task, request: PageRequest, cursor: str | None, etag: str | None) -> Page:

@@ -21,8 +21,8 @@ from flows.events import emit_limiter_event
 from flows.paginators import Paginator
 from flows.reading import strict_json
 from flows.sources import SOURCES
+from flows.tries import Tries
 from limiter import ConfigurationError, make_async_client_for, make_client_for
-from limiter.exchange import fault_delay, may_try_again
 from limiter.transport import origin
 from state import context
 
@@ -185,7 +185,7 @@ def listing(
     cursor: str | None = None
     seen: set[str] = set()
     while True:
-        tries, began = 0, 0.0
+        tries = Tries(f"{first.method} {first.path} was answered", safe=safe, monotonic=monotonic)
         while True:
             came = yield paginator.prepare(first, cursor)
             try:
@@ -193,12 +193,7 @@ def listing(
                 cursor = paginator.next_cursor(answer)
                 break
             except BadPage as error:
-                tries, began = tries + 1, began or monotonic()
-                if not (safe and may_try_again(tries, monotonic() - began)):
-                    raise BadPage(
-                        f"{first.method} {first.path} was answered with something that is not a page: {error}"
-                    ) from error
-            yield fault_delay(tries)
+                yield tries.pause(error)
         yield list(answer.records)
         if cursor is None:
             return

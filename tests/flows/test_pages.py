@@ -24,7 +24,7 @@ BY_OFFSET = CursorPaginator("query", "after", "next", "more", "size", 2)
 def environment(monkeypatch, tmp_path):
     monkeypatch.setenv("AIMD_DATABASE_URL", f"sqlite:///{tmp_path / 'aimd.db'}")
     monkeypatch.setenv("NOTION_TOKEN", "secret_simulator")
-    monkeypatch.setattr(pages, "fault_delay", lambda tries: 0.0)
+    monkeypatch.setattr("flows.tries.fault_delay", lambda tries: 0.0)
     yield
     shared_store().close()
 
