@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import logging
 import re
@@ -105,9 +106,10 @@ def leave_credentials_behind(error: httpx.HTTPError, secrets: Iterable[str] = ()
         error.response = httpx.Response(answer.status_code, headers=kept, content=content, request=error.request)
 
 
-def _forms(secret: str) -> list[str]:
+@functools.lru_cache(maxsize=32)
+def _forms(secret: str) -> tuple[str, ...]:
     in_json = json.dumps(secret)[1:-1]
     in_base64 = base64.b64encode(secret.encode()).decode().rstrip("=")
     in_url = (quote(secret), quote(secret, safe=""), quote_plus(secret))
     forms = (secret, in_json, in_json.replace("/", "\\/"), *in_url, in_base64)
-    return sorted(set(forms), key=len, reverse=True)
+    return tuple(sorted(set(forms), key=len, reverse=True))
