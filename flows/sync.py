@@ -256,7 +256,7 @@ def _end(store: Store, run: str, report: SyncReport, state: str) -> None:
 
 @functools.cache
 def _trusted() -> ssl.SSLContext:
-    """As httpx makes one; to read the certificates costs 20 ms, which is as much as a page, and each task makes a client."""
+    """As httpx makes one. To read the certificates costs 20 ms, as much as a page, and each task makes a client."""
     return httpx.create_ssl_context()
 
 

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import httpx
 from flows.prefect_server import environment
 from simulator import Simulator
 from simulator.server import DEFAULT_TOKEN
+from tests.end_to_end.waiting import wait_for
 
 ROOT = Path(__file__).parents[2]
 FINAL = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
@@ -130,13 +130,6 @@ def deployed_on(server: str, folder: Path, vendor: Simulator) -> Deployed:
         "PREFECT_RUNNER_POLL_FREQUENCY": "1",
     }
     return Deployed(f"{server}/api", folder, variables)
-
-
-def wait_for(condition: Callable[[], bool], patience: float, why: Callable[[], str]) -> None:
-    deadline = time.monotonic() + patience
-    while not condition():
-        assert time.monotonic() < deadline, why()
-        time.sleep(0.05)
 
 
 def is_alive(pid: int) -> bool:

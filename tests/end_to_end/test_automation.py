@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,6 +24,7 @@ from flows.blocks import NotionCredentials
 from flows.credentials import PLACES
 from simulator import Simulator, World
 from simulator.server import DEFAULT_TOKEN
+from tests.end_to_end.waiting import wait_for
 
 pytestmark = pytest.mark.server
 
@@ -95,15 +95,6 @@ def set_up(aimd, api: httpx.Client) -> Iterator[Callable[..., tuple[int, Any, st
         api.delete(f"/automations/{each['id']}").raise_for_status()
 
 
-def wait_for(found: Callable[[], Any], patience: float = 30.0) -> Any:
-    """What it finds, once it finds something."""
-    deadline = time.monotonic() + patience
-    while not (result := found()):
-        assert time.monotonic() < deadline, f"it did not happen within {patience:g} s"
-        time.sleep(0.1)
-    return result
-
-
 def answer(response: httpx.Response) -> Any:
     return response.raise_for_status().json()
 
@@ -128,9 +119,9 @@ def test_backoffs_notify_and_a_refusal_for_good_pauses_the_deployment(
     command = [sys.executable, "-m", "prefect", "flow-run", "execute", run]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
 
-    wait_for(lambda: answer(api.get(f"/deployments/{deployment}"))["paused"])
+    wait_for(lambda: answer(api.get(f"/deployments/{deployment}"))["paused"], 30.0, lambda: "it was not paused")
     assert vendor.stats()["requests"] == 5, "and nothing was asked after the refusal"
-    wait_for(lambda: len(webhook.came) == 2)
+    wait_for(lambda: len(webhook.came) == 2, 30.0, lambda: f"this was posted: {webhook.came}")
     texts = sorted(each["text"] for each in webhook.came)
     assert texts[0].startswith("notion/default/default was cut back 2 times within an hour\nThe rate is now ")
     assert texts[1].startswith("notion/default/default was refused for good\n")
@@ -163,7 +154,8 @@ def _the_events_name_the_run(api: httpx.Client, run: str, deployment: str) -> No
         events = answer(api.post("/events/filter", json=asked))["events"]
         return [each for each in events if f"prefect.flow-run.{run}" in str(each["related"])]
 
-    wait_for(lambda: len(of_the_run()) >= 6)  # the server writes them down in batches, after it has acted upon them
+    # The server writes them down in batches, after it has acted upon them.
+    wait_for(lambda: len(of_the_run()) >= 6, 30.0, lambda: f"these were written down: {of_the_run()}")
     mine = of_the_run()
     kinds = [each["event"].removeprefix("aimd.limiter.") for each in mine]
     assert kinds == ["backoff", "recovered", "backoff", "recovered", "terminal", "aimd.sync.incomplete"]

@@ -19,7 +19,8 @@ from limiter import ConfigurationError
 from simulator import Simulator, World
 from state import Bucket, open_store
 from state.records import HistoryEvent, LimiterState
-from tests.end_to_end.deployed import ROOT, Deployed, deployed_on, wait_for
+from tests.end_to_end.deployed import ROOT, Deployed, deployed_on
+from tests.end_to_end.waiting import wait_for
 
 FILE = ROOT / "deployments" / "prefect.yaml"
 

@@ -12,8 +12,8 @@ import pytest
 
 from simulator import Simulator, World
 from state import Bucket, open_store
-from tests.end_to_end.deployed import Deployed, deployed_on, is_alive, wait_for
-from tests.end_to_end.waiting import asked_in_a_hold
+from tests.end_to_end.deployed import Deployed, deployed_on, is_alive
+from tests.end_to_end.waiting import asked_in_a_hold, wait_for
 
 pytestmark = pytest.mark.server
 

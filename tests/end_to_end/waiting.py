@@ -6,18 +6,29 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from simulator import Simulator
 from state import Bucket, open_store
 
 
-def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], patience: float = 60.0) -> None:
-    """Return when it holds; fail if the process ends before, or after so many seconds."""
+def wait_for(condition: Callable[[], Any], patience: float, why: Callable[[], str], *, every: float = 0.05) -> None:
+    """Return when it holds; fail after so many seconds, and say why."""
     deadline = time.monotonic() + patience
     while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline, f"it did not happen within {patience:g} s"
-        time.sleep(0.005)
+        assert time.monotonic() < deadline, why()
+        time.sleep(every)
+
+
+def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str], patience: float = 60.0) -> None:
+    """Return when it holds; fail if the process ends before, or after so many seconds."""
+
+    def holds() -> bool:
+        found = condition()
+        assert found or process.poll() is None, process.communicate()
+        return found
+
+    wait_for(holds, patience, lambda: f"it did not happen within {patience:g} s", every=0.005)
 
 
 def cooldown(database: Path) -> float:

@@ -7,7 +7,6 @@ import httpx
 import pytest
 import respx
 
-from flows import pages
 from flows.errors import BadPage, ForeignLink, ListingCut
 from flows.links import LinkPaginator
 from flows.pages import iterate, iterate_async, paginator_for

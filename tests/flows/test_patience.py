@@ -11,9 +11,11 @@ from limiter import Limiter, TryLater, WaitTooLong, api_config, make_client_for
 from state.memory import MemoryStore
 from state.records import Bucket, Decision, LimiterState
 
+NOTION = Bucket("notion")
+
 
 def hold(
-    store: MemoryStore, seconds: float, rate: float = 2.0, next_slot: float = 0.0, bucket: Bucket = Bucket("notion")
+    store: MemoryStore, seconds: float, rate: float = 2.0, next_slot: float = 0.0, bucket: Bucket = NOTION
 ) -> float:
     """Hold Notion's bucket; gives until when."""
     until = store.evidence.now() + seconds

@@ -16,8 +16,8 @@ from flows.prefect_server import prefect_server
 from simulator import Simulator, Verdict, World
 from simulator.vendors import make_world
 from state import Bucket, Decision, LimiterState, open_store
-from tests.end_to_end.deployed import Deployed, deployed_on, is_alive, wait_for
-from tests.end_to_end.waiting import asked_in_a_hold
+from tests.end_to_end.deployed import Deployed, deployed_on, is_alive
+from tests.end_to_end.waiting import asked_in_a_hold, wait_for
 
 pytestmark = pytest.mark.server
 
