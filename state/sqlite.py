@@ -18,7 +18,7 @@ LONGEST_PAUSE = 0.0005
 """Seconds between two looks at a lock that another process holds."""
 WAL_PAGES = 8_000
 """Pages of 4 KiB in the log after which they are moved into the database. A page of evidence with ids in no order
-changes 250, most of them again and again: moved after every 1,000, SQLite's default, they took half of a sync's time."""
+changes 250, and many of them again and again: moved after every 1,000, SQLite's default, they took half of the time."""
 CACHE = 32
 """MiB of the database that a connection which writes evidence keeps at hand."""
 GROWS_EAGER = 0.01
