@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from limiter import AimdClient, Throttled, make_client_for
+from limiter import API_RATE_CONFIGS, AimdClient, Throttled, make_client_for
 from limiter.testing import FakeClock, ScriptedVendor
 from state import open_store
 
@@ -110,6 +111,41 @@ def test_a_clock_set_back_between_processes_lengthens_no_wait(machine: Machine) 
     client, vendor = machine.process([])
     client.get("/users")
     assert vendor.times == [pytest.approx(120.0)]
+    end(client)
+
+
+def test_a_clock_that_jumps_ahead_ends_one_hold_early_once(machine: Machine) -> None:
+    client, _ = machine.process([(429, {"Retry-After": "3600"})], max_retries=0)
+    with pytest.raises(Throttled):
+        client.get("/users")
+    end(client)
+    machine.clock.now += 3600.0
+    client, vendor = machine.process([(429, {"Retry-After": "3600"})])
+    client.get("/users")
+    assert vendor.times == [0.0, pytest.approx(3600.0)]
+    machine.clock.now -= 3600.0  # and back: what was met meanwhile moves with it
+    client.get("/users")
+    assert vendor.times[-1] - vendor.times[-2] < 10.0
+    end(client)
+
+
+def test_a_maximum_that_was_lowered_below_the_learned_rate_counts_from_the_next_request_on(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = machine.process([])
+    for _ in range(20):
+        client.get("/users")
+    assert client.limiter.snapshot()["current_rate"] > 3.0
+    end(client)
+    lowered = API_RATE_CONFIGS["notion"].with_changes({"max_rate": 2.5})
+    monkeypatch.setitem(API_RATE_CONFIGS, "notion", lowered)
+    machine.clock.now += 60.0
+    client, vendor = machine.process([])
+    assert client.limiter.snapshot()["current_rate"] == 2.5
+    for _ in range(4):
+        client.get("/users")
+    gaps = [b - a for a, b in itertools.pairwise(vendor.times)]
+    assert min(gaps) == pytest.approx(0.4)
     end(client)
 
 
