@@ -70,7 +70,8 @@ class AimdTransport(httpx.BaseTransport):
         """Send a request and return the reply that its caller should see; see `limiter.exchange.exchange`."""
         if origin(request.url) != self._origin:
             return self.inner.handle_request(without_credentials(request))
-        steps = exchange(self.limiter, request, self._bounds)
+        bounds = self._bounds.of(request)
+        steps = exchange(self.limiter, request, bounds)
         result: Any = None
         error: Exception | None = None
         response: httpx.Response | None = None
@@ -82,7 +83,7 @@ class AimdTransport(httpx.BaseTransport):
                     return _returned(stop)
                 result = error = None
                 try:
-                    result = self._perform(effect)
+                    result = self._perform(effect, bounds)
                 except Exception as raised:  # handed to the generator, which decides
                     error = raised
                 if isinstance(effect, Send):
@@ -93,13 +94,13 @@ class AimdTransport(httpx.BaseTransport):
                 response.close()
             raise
 
-    def _perform(self, effect: Effect) -> Any:
+    def _perform(self, effect: Effect, bounds: Bounds) -> Any:
         match effect:
             case Transact(bucket, decide):
-                with _in_time(self._bounds):
+                with _in_time(bounds):
                     return self.limiter.store.transact(bucket, decide)
             case Read(bucket):
-                with _in_time(self._bounds):
+                with _in_time(bounds):
                     return self.limiter.store.read(bucket)
             case Sleep(seconds):
                 return self._sleep(seconds)
@@ -151,7 +152,8 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
         """Send a request and return the reply that its caller should see; see `limiter.exchange.exchange`."""
         if origin(request.url) != self._origin:
             return await self.inner.handle_async_request(without_credentials(request))
-        steps = exchange(self.limiter, request, self._bounds)
+        bounds = self._bounds.of(request)
+        steps = exchange(self.limiter, request, bounds)
         result: Any = None
         error: Exception | None = None
         response: httpx.Response | None = None
@@ -163,7 +165,7 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
                     return _returned(stop)
                 result = error = None
                 try:
-                    result = await self._perform(effect)
+                    result = await self._perform(effect, bounds)
                 except Exception as raised:  # handed to the generator, which decides
                     error = raised
                 if isinstance(effect, Send):
@@ -175,13 +177,13 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
                     await response.aclose()
             raise
 
-    async def _perform(self, effect: Effect) -> Any:
+    async def _perform(self, effect: Effect, bounds: Bounds) -> Any:
         store = self.limiter.store
         match effect:
             case Transact(bucket, decide, lasting):
-                return await self._of_store(partial(store.transact, bucket, decide), lasting=lasting)
+                return await self._of_store(partial(store.transact, bucket, decide), bounds, lasting=lasting)
             case Read(bucket):
-                return await self._of_store(partial(store.read, bucket))
+                return await self._of_store(partial(store.read, bucket), bounds)
             case Sleep(seconds):
                 return await self._sleep(seconds)
             case Enter(gate, patience):
@@ -194,11 +196,11 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
             case Close(response):
                 return await response.aclose()
 
-    async def _of_store(self, work: Callable[[], Any], *, lasting: bool = False) -> Any:
+    async def _of_store(self, work: Callable[[], Any], bounds: Bounds, *, lasting: bool = False) -> Any:
         store = self.limiter.store
         if store.in_process:
             return work()
-        with _in_time(self._bounds):
+        with _in_time(bounds):
             return await thread_of(store).do(work, lasting=lasting)
 
     async def __aenter__(self) -> AsyncAimdTransport:

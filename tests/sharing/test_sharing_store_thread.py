@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from limiter import ApiRateConfig, AsyncAimdTransport, Limiter, make_async_client_for, make_client_for
+from limiter import AimdTransport, ApiRateConfig, AsyncAimdTransport, Limiter, make_async_client_for, make_client_for
 from limiter.bounds import Bounds
 from limiter.store_thread import StoreThread
 from state import Bucket, Decision, LimiterState, open_store, patience
@@ -151,6 +151,11 @@ def ask_and_wait(store: Store) -> None:
         client.get("/")
 
 
+def ask_once_in_a_hurry(store: Store) -> None:
+    with make_client_for("notion", store=store, base_url="https://acme.test") as client:
+        client.get("/", extensions={"max_wait": 0.0})
+
+
 def ask_and_await(store: Store) -> None:
     async def main() -> None:
         async with make_async_client_for("notion", store=store, base_url="https://acme.test", max_wait=0.0) as client:
@@ -159,7 +164,7 @@ def ask_and_await(store: Store) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.parametrize("ask", [ask_and_wait, ask_and_await])
+@pytest.mark.parametrize("ask", [ask_and_wait, ask_and_await, ask_once_in_a_hurry])
 def test_the_deadline_of_a_caller_is_kept_although_the_store_hangs(
     store: Store, ask: Callable[[Store], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +175,31 @@ def test_the_deadline_of_a_caller_is_kept_although_the_store_hangs(
         with pytest.raises(DatabaseBusy, match="verything acknowledged before is kept"):
             ask(store)
         assert time.monotonic() - began < patience.BUSY_TIMEOUT / 2
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_store_that_hangs_for_less_than_the_deadline_fails_nobody(
+    store: Store, asynchronous: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limiter.transport.LEAST", 0.0)
+    answered = httpx.MockTransport(lambda request: httpx.Response(200))
+    limiter, bounds = Limiter(FAST, ACME, store), Bounds(deadline=30.0)
+
+    async def main() -> httpx.Response:
+        transport = AsyncAimdTransport(answered, limiter, bounds)
+        async with httpx.AsyncClient(transport=transport, base_url=FAST.base_url) as client:
+            return await client.get("/")
+
+    def ask() -> httpx.Response:
+        with httpx.Client(transport=AimdTransport(answered, limiter, bounds), base_url=FAST.base_url) as client:
+            return client.get("/")
+
+    with ThreadPoolExecutor(1) as pool:
+        with hanging(store):
+            asked = pool.submit(asyncio.run, main()) if asynchronous else pool.submit(ask)
+            with pytest.raises(TimeoutError):
+                asked.result(timeout=0.3)
+        assert asked.result(timeout=30).is_success
 
 
 @pytest.mark.parametrize("ask", [ask_and_wait, ask_and_await])
