@@ -12,6 +12,7 @@ import httpx
 from flows.client_credentials import ClientCredentialsAuth, Grant
 from flows.places import PLACES
 from limiter import ConfigurationError, api_config
+from limiter.redaction import Unshown
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +92,6 @@ class HookUrl(Credential):
         return {"headers": headers, "base_url": str(shown), "auth": _SecretAddress(url, shown)}
 
 
-class _Unshown(httpx.URL):
-    """An address that shows only its host: httpx writes each address that it asks into its log."""
-
-    def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}/..."
-
-    def __repr__(self) -> str:
-        return f"URL({str(self)!r})"
-
-
 class _SecretAddress(httpx.Auth):
     """Sends to a secret address what is addressed to a harmless one, which is what errors, requests and logs show."""
 
@@ -112,7 +103,7 @@ class _SecretAddress(httpx.Auth):
         """See `httpx.Auth.auth_flow`."""
         shown = request.url
         if shown.copy_with(query=None) == self._shown:
-            request.url = _Unshown(self._url.copy_merge_params(shown.params))
+            request.url = Unshown(self._url.copy_merge_params(shown.params))
         try:
             yield request
         finally:

@@ -20,6 +20,7 @@ from flows.sources import Task
 from flows.stream import Record
 from limiter import AimdClient
 from limiter.exchange import fault_delay, may_try_again
+from limiter.redaction import Unshown
 from limiter.transport import origin
 from state.canonical import canonical_json
 from state.evidence import EvidenceStore
@@ -91,6 +92,7 @@ def _try(client: AimdClient, task: Task, address: str) -> Mapping[str, Any]:
         raise BadPage(f"A file of {task.what} is at an address that is not https; nothing was sent there")
     # Another host's address carries its own permission; nothing else goes there (see `limiter.transport`).
     auth = httpx.USE_CLIENT_DEFAULT if own else None
+    built.url = built.url if own else Unshown(built.url)
     response = client.send(built, stream=True, auth=auth, follow_redirects=True)
     try:
         if not response.is_success:

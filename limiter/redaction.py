@@ -77,6 +77,21 @@ for _name in ("connection", "http11", "http2", "proxy", "socks"):
     logging.getLogger(f"httpcore.{_name}").addFilter(_hide_in_log)
 
 
+class Unshown(httpx.URL):
+    """An address that is itself a secret and shows only its host: httpx writes where it asks into its log.
+
+    Example:
+        >>> Unshown("https://files.test/a.pdf?X-Amz-Signature=1f")
+        URL('https://files.test/...')
+    """
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}/..."
+
+    def __repr__(self) -> str:
+        return f"URL({str(self)!r})"
+
+
 def without_credentials(request: httpx.Request) -> httpx.Request:
     """The request as it may go to another host than the API's (a redirect, an absolute link), or be kept."""
     headers = [(name, value) for name, value in request.headers.raw if not CREDENTIALS.search(name.decode("latin-1"))]

@@ -293,8 +293,12 @@ class TestFiles:
 
         return run
 
-    def test_of_another_host_get_no_token(self, files_at):
+    def test_of_another_host_get_no_token_and_their_address_is_in_no_log(self, files_at, caplog):
+        caplog.set_level("DEBUG")
         came, asked, collector = files_at("https://files.test/a?X-Amz-Signature=s")
+        assert asked[1].url.query == b"X-Amz-Signature=s"
+        assert "GET https://files.test/..." in caplog.text
+        assert "X-Amz" not in caplog.text
         assert came.complete
         assert "Authorization" in asked[0].headers
         assert "Authorization" not in asked[1].headers
