@@ -4,7 +4,7 @@ A vendor that counts connections refuses for another reason than rate, and answe
 before. Its refusals come at counts in flight above every count that ever succeeded; those of a rate come at any count.
 
 blame    EVENTS in a row above every count that succeeded set a cap at that count. From then on a refusal with the cap
-         in full use lowers the cap by one, and the rate is spared.
+         in full use lowers the cap by one, and the rate is spared. One above it says nothing: it was on its way before.
 widen    A success with the cap in full use, `patience` after the last change, raises it by one. Each refusal that
          lowers the cap doubles the patience, up to LONGEST_PATIENCE.
 pace     While the cap is in full use, requests wait for a place and not for the rate, so they teach nothing of it.
@@ -69,6 +69,8 @@ def refused(cap: Cap, now: float, count: int) -> tuple[Cap, bool]:
     Returns:
         The cap, and whether it explains the refusal, so that the rate is to be spared.
     """
+    if cap.learned and count > cap.limit:
+        return cap, True  # it had its place before the cap was known: no news
     suspects = cap.suspects + 1 if count > cap.proven else 0
     cap = replace(cap, suspects=suspects)
     lowered = bool(cap.learned) and is_full(cap, count)

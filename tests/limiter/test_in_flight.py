@@ -63,6 +63,14 @@ def test_no_more_than_the_preset_allows_is_ever_learned() -> None:
     assert Cap(ceiling=3, learned=9).limit == 3
 
 
+def test_who_had_a_place_before_the_cap_was_known_does_not_lower_it() -> None:
+    """Sixty-four callers may be inside when a cap of four is found."""
+    cap = Cap(learned=4, proven=4)
+    for count in (64, 30, 5):
+        assert in_flight.refused(cap, 50.0, count) == (cap, True)
+    assert in_flight.refused(cap, 50.0, 4)[0].limit == 3
+
+
 def test_presets_may_bound_what_is_in_flight() -> None:
     assert api_config("github").max_concurrency == 100
     with pytest.raises(ConfigurationError, match="max_concurrency"):

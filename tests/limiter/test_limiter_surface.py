@@ -72,7 +72,8 @@ def test_state_exports_what_the_design_fixes() -> None:
 
 
 def test_the_arguments_are_the_designs() -> None:
-    shared = ["tenant", "quota_key", "store", "base_url", "max_retries", "backoff_status_codes", "max_wait", "hooks"]
+    shared = ["tenant", "quota_key", "store", "base_url", "max_retries", "backoff_status_codes"]
+    shared += ["max_wait", "deadline", "hooks"]
     for make, first in [
         (limiter.make_client_for, "name"),
         (limiter.make_async_client_for, "name"),
