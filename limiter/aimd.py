@@ -70,7 +70,7 @@ FAR_OFF = 0.1
 """What a refusal within the first second leaves of a rate."""
 SLACK = 0.99
 """Land this far below what was delivered."""
-HOLD_REQUESTS = 60
+HOLD_REQUESTS = 80
 """About one refusal per 100 to 200 requests is the price of knowing the limit."""
 HOLD_OUTAGES = 20
 """A lockout of 30 s buys ten quiet minutes."""
