@@ -18,6 +18,7 @@ from benchmarks import peers
 from benchmarks.peers import AsyncOperation, Operation
 from benchmarks.tables import table
 from limiter import ApiRateConfig, AsyncAimdTransport, Limiter, aimd
+from limiter.bounds import Bounds
 from limiter.effects import Transact
 from limiter.limiter import Granted
 from limiter.replies import Kind, Reply
@@ -72,10 +73,10 @@ def _async_limiter(url: str) -> Iterator[AsyncOperation]:
         perform = AsyncAimdTransport(httpx.MockTransport(lambda _: httpx.Response(200)), limiter)._perform
 
         async def operate() -> None:
-            granted = await perform(Transact(BUCKET, limiter.reserving(waited=False, patience=60.0)))
+            granted = await perform(Transact(BUCKET, limiter.reserving(waited=False, patience=60.0)), Bounds())
             assert isinstance(granted, Granted)
             clock.now = granted.ticket.at
-            await perform(Transact(BUCKET, limiter.settling(granted.ticket, 200, FINE), lasting=True))
+            await perform(Transact(BUCKET, limiter.settling(granted.ticket, 200, FINE), lasting=True), Bounds())
 
         yield operate
 
