@@ -103,7 +103,7 @@ BAD = {
 def test_each_bad_answer_ends_its_stream_with_a_sentence_and_the_run_says_which_are_complete(fast, monkeypatch):
     store, configure = fast
     configure("vanta")
-    monkeypatch.setattr("flows.fetch.fault_delay", lambda tries: 0.0)
+    monkeypatch.setattr("flows.tries.fault_delay", lambda tries: 0.0)
     paths = {name: name.replace("_", "-") for name in BAD}
     faults = [
         f"{kind}@GET /v1/{paths[name]}#{times}"

@@ -219,7 +219,7 @@ def test_no_secret_is_found_anywhere_after_runs_that_fail_in_every_way(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     began = time.time()
-    for module in ("flows.fetch", "limiter.bounds", "limiter.exchange"):
+    for module in ("flows.tries", "limiter.bounds"):
         monkeypatch.setattr(f"{module}.fault_delay", lambda tries: 0.0)
     ours = f"sqlite:///{tmp_path / 'aimd.db'}"
     (tmp_path / "fast.toml").write_text("".join(f"[{api}]\ninitial_rate = 10\nmax_rate = 10\n" for api in PATHS))
