@@ -121,7 +121,7 @@ def test_the_stats_tell_what_was_seen(start):
         "early": 1,  # the wrong token came in spite of the 429
         "max_in_flight": 1,
         "by_bucket": {"connection": 1},
-        "vendor": {},
+        "vendor": {"versions": {"2025-09-03": 5, "": 1}},
     }
 
 
