@@ -95,6 +95,8 @@ def _run(**arguments: Any) -> tuple[SyncReport, str]:
     be_quiet()
     # After that Prefect gives up on its server: a restart takes five seconds, and somebody is waiting for an answer.
     os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")
+    # A temporary server takes ten seconds, on a busy machine more than the twenty that Prefect gives it.
+    os.environ.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "120")
     _check_server()
     import httpx
     from prefect.exceptions import PrefectException

@@ -71,6 +71,7 @@ def test_the_progress_artifact_ends_at_a_hundred(aimd, server: str):
 
 def test_without_a_server_the_sync_is_a_flow_run_all_the_same(make_aimd, world: World):
     code, report, errors = make_aimd(None).run("sync", "notion", "--json", "--stream", "users")
-    assert (code, report["streams"]["users"]["records"]) == (0, len(world.ids("user"))), errors
+    assert code == 0, errors
+    assert report["streams"]["users"]["records"] == len(world.ids("user"))
     assert errors.count("No Prefect server is configured") == 1
     assert "Traceback" not in errors
