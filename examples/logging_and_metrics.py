@@ -1,8 +1,8 @@
-"""Watch the limiter: its log lines, a hook that counts, and what the database keeps of it.
+"""Watch the limiter: its log lines, Prometheus metrics, and what the database keeps of it.
 
 Every limiter writes to the log `limiter`: a warning for each backoff, with the figures as `extra` for a log collector.
-A hook is anything that can be called with a `LimiterEvent`; it hears of each change after it is kept. It may be called
-from several threads at once, so this one counts under a lock.
+A hook hears of each change after it is kept; `PrometheusHook` makes metrics of them. In a service they are served with
+`prometheus_client.start_http_server(9000)`; here they are printed. docs/hooks.md has the other kinds of hook.
 
 Needs NOTION_TOKEN. To try it without an account, with a limit that is soon met:
 
@@ -12,27 +12,13 @@ Needs NOTION_TOKEN. To try it without an account, with a limit that is soon met:
 
 import logging
 import sys
-import threading
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
+from prometheus_client import CollectorRegistry, generate_latest
+
 from flows.credentials import client_options_for
-from limiter import ConfigurationError, LimiterEvent, make_client_for
-
-
-class Counts:
-    """How often each kind of change happened, and the longest time that nobody could send, in seconds."""
-
-    def __init__(self) -> None:
-        self.kinds: Counter[str] = Counter()
-        self.longest = 0.0
-        self._lock = threading.Lock()
-
-    def __call__(self, happened: LimiterEvent, /) -> None:
-        """Count it."""
-        with self._lock:
-            self.kinds[happened.kind] += 1
-            self.longest = max(self.longest, happened.hold)
+from limiter import ConfigurationError, make_client_for
+from limiter.metrics import PrometheusHook
 
 
 def main() -> int:
@@ -44,15 +30,16 @@ def main() -> int:
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 2
-    counts = Counts()
-    with make_client_for("notion", hooks=[counts], **options) as notion, ThreadPoolExecutor(4) as pool:
+    registry = CollectorRegistry()
+    hooks = [PrometheusHook(registry)]
+    with make_client_for("notion", hooks=hooks, **options) as notion, ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: notion.get("/users/me"), range(12)))
         learned = notion.limiter.snapshot()
         history = notion.limiter.store.history(notion.limiter.bucket, limit=100)
     print(f"{sum(answer.is_success for answer in answers)} of {len(answers)} requests succeeded")
-    for kind, number in sorted(counts.kinds.items()):
-        print(f"aimd_limiter_events_total{{kind={kind!r}}} {number}")
-    print(f"the longest hold was {counts.longest:.0f} s")
+    for line in generate_latest(registry).decode().splitlines():
+        if line.startswith("aimd_") and "_created" not in line:
+            print(line)
     print(
         f"{learned['requests']} requests, {learned['throttled']} throttled, now {learned['current_rate']:.2f} a second"
     )

@@ -160,10 +160,12 @@ def zapier(ran: Ran) -> None:
 def logging_and_metrics(ran: Ran) -> None:
     throttled = ran.vendors["notion"].stats()["rejected"]
     assert throttled
-    succeeded, *metrics, held, learned, history = ran.lines
+    succeeded, *metrics, learned, history = ran.lines
     assert succeeded == "12 of 12 requests succeeded"
-    assert any(line.startswith("aimd_limiter_events_total{kind='backoff'} ") for line in metrics)
-    assert held == "the longest hold was 1 s"
+    assert f'aimd_throttled_total{{api="notion",tenant="default"}} {float(throttled)}' in metrics
+    assert f'aimd_requests_total{{api="notion",tenant="default"}} {float(12 + throttled)}' in metrics
+    backoffs = 'aimd_events_total{api="notion",event="backoff",scope="default",tenant="default"} '
+    assert any(line.startswith(backoffs) for line in metrics)
     assert learned.startswith(f"{12 + throttled} requests, {throttled} throttled, now ")
     assert int(history.split()[0]) > 0
     assert "WARNING limiter notion/default/default: backoff" in ran.errors
