@@ -98,6 +98,7 @@ class _SecretAddress(httpx.Auth):
     def __init__(self, url: httpx.URL, shown: httpx.URL) -> None:
         self._url = url
         self._shown = shown
+        self.secrets = (str(url), url.path)
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """See `httpx.Auth.auth_flow`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 import anyio.to_thread
@@ -77,7 +78,7 @@ def call_api(
     _name_the_run(api)
     options = client_options_for(api, credentials, headers)
     with (
-        _errors_fit_to_keep(),
+        _errors_fit_to_keep(options),
         make_client_for(
             api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
         ) as client,
@@ -103,7 +104,7 @@ async def call_api_async(
     """As `call_api`, for async flows: waiting blocks nobody."""
     _name_the_run(api)
     options = await anyio.to_thread.run_sync(client_options_for, api, credentials, headers)  # a block comes over HTTP
-    with _errors_fit_to_keep():
+    with _errors_fit_to_keep(options):
         async with make_async_client_for(
             api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
         ) as client:
@@ -168,12 +169,12 @@ def _name_the_run(api: str) -> None:
 
 
 @contextmanager
-def _errors_fit_to_keep() -> Iterator[None]:
+def _errors_fit_to_keep(options: Mapping[str, Any] = MappingProxyType({})) -> Iterator[None]:
     """A task's error may be pickled, for another process or with the run's state; httpx's takes its request along."""
     try:
         yield
     except httpx.HTTPError as error:
-        leave_credentials_behind(error)
+        leave_credentials_behind(error, getattr(options.get("auth"), "secrets", ()))
         raise
 
 

@@ -55,6 +55,17 @@ def acme(monkeypatch):
 
 
 class TestAnswers:
+    def test_the_error_of_a_hook_leaves_its_address_behind_though_zapier_repeats_it(self, call, monkeypatch):
+        monkeypatch.setenv("ZAPIER_HOOK_URL", "https://hooks.zapier.com/hooks/catch/123/s3cr3thook/")
+        with respx.mock(base_url="https://hooks.zapier.com") as zapier:
+            zapier.post(path__regex=".*").respond(404, text="no hook at /hooks/catch/123/s3cr3thook/")
+            with pytest.raises(httpx.HTTPStatusError) as refused:
+                call("zapier", "POST", "", json={})
+        error = refused.value
+        kept = f"{error!r} {error} {error.request.url} {error.response.text} {vars(error)}"
+        assert "no hook at [credential]" in kept
+        assert "s3cr3thook" not in kept
+
     def test_an_error_that_comes_with_status_200_is_an_error(self, call, monkeypatch):
         monkeypatch.setenv("SLACK_TOKEN", "xoxp-simulator")
         with respx.mock(base_url="https://slack.com/api") as slack:
