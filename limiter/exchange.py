@@ -103,7 +103,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             return response
         if reply.kind is Kind.TERMINAL:
             yield Close(response)
-            raise _terminal(limiter, request, Refused(reply, _kept(request, response, body)))
+            raise _terminal(route.of(reply.word), request, Refused(reply, _kept(request, response, body)))
         refusals += 1
         again = refusals <= bounds.max_retries and is_replayable(request)
         if reply.kind is Kind.OVERLOADED and not (again and is_safe(request)):
@@ -111,7 +111,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         yield Close(response)
         refused = Refused(reply, _kept(request, response, body))
         if not again:
-            raise (yield from _throttled(limiter, request, refused, refusals))
+            raise (yield from _throttled(route.of(reply.word), request, refused, refusals))
 
 
 def _entrance(

@@ -14,6 +14,7 @@ from limiter import (
     ConfigurationError,
     Limiter,
     Scope,
+    Throttled,
     WaitTooLong,
     make_async_client_for,
     make_client_for,
@@ -131,6 +132,12 @@ def test_a_limit_that_is_named_for_the_first_time_holds_from_then_on(play: Any, 
     again = play([refusal(word="public_api_space_request_rate_limit")], url="/users", api="notion", store=store)
     assert again.sends == [0.5, 30.5]
     assert rates(again)["workspace"] < 6.7
+
+
+def test_an_error_is_about_the_limit_that_refused(play: Any) -> None:
+    error = play([refusal()], url="/users.list", api="slack", bounds={"max_retries": 0}).error
+    assert isinstance(error, Throttled)
+    assert (error.bucket, error.until) == ("slack/users.list/default", START + 30.0)
 
 
 def test_github_names_the_limit_in_a_header(play: Any) -> None:
