@@ -134,7 +134,10 @@ def test_eight_processes_renew_it_together_and_not_more_than_five_times_a_minute
         assert stats["vendor"]["minted"] == minting.MOST
         assert stats["rejected"] == 0, "the vendor gives no sixth, but was not asked for one"
         assert {status for each in done for status in each["statuses"]} == {200}
-        assert all("5 were asked for within 60 s" in error for each in done for error in each["errors"])
+        errors = [error for each in done for error in each["errors"]]
+        # Who waited longer than 15 s for a slot of the API itself says so: eight of them share it.
+        expected = ("5 were asked for within 60 s", "cannot be asked within 15 s")
+        assert [error for error in errors if not any(words in error for words in expected)] == []
 
 
 def test_one_that_is_killed_while_it_asks_keeps_the_others_no_longer_than_its_lease(database: str, start) -> None:
