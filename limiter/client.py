@@ -14,6 +14,7 @@ from limiter.config import ApiRateConfig
 from limiter.hooks import Hook
 from limiter.limiter import Limiter
 from limiter.presets import api_config
+from limiter.redaction import leave_credentials_behind
 from limiter.transport import AimdTransport, AsyncAimdTransport
 from state.records import Bucket
 from state.store import Store, shared_store
@@ -70,6 +71,14 @@ class AimdClient(httpx.Client):
     def _init_proxy_transport(self, *args: Any, **kwargs: Any) -> httpx.BaseTransport:
         return self._wrap(super()._init_proxy_transport(*args, **kwargs))
 
+    def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """See `httpx.Client.send`; an error leaves behind what authorized its request."""
+        try:
+            return super().send(request, **options)
+        except httpx.HTTPError as error:
+            leave_credentials_behind(error)
+            raise
+
     def __repr__(self) -> str:
         return f"AimdClient({str(self.limiter.bucket)!r})"
 
@@ -103,6 +112,14 @@ class AsyncAimdClient(httpx.AsyncClient):
 
     def _init_proxy_transport(self, *args: Any, **kwargs: Any) -> httpx.AsyncBaseTransport:
         return self._wrap(super()._init_proxy_transport(*args, **kwargs))
+
+    async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
+        """See `httpx.AsyncClient.send`; an error leaves behind what authorized its request."""
+        try:
+            return await super().send(request, **options)
+        except httpx.HTTPError as error:
+            leave_credentials_behind(error)
+            raise
 
     def __repr__(self) -> str:
         return f"AsyncAimdClient({str(self.limiter.bucket)!r})"

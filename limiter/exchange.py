@@ -21,7 +21,7 @@ from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Trans
 from limiter.errors import CircuitOpen, Terminal, Throttled, WaitTooLong
 from limiter.gate import Place
 from limiter.limiter import Granted, Limiter, Route, Shut, TooLong
-from limiter.redaction import hide, secrets_of
+from limiter.redaction import hide, secrets_of, without_credentials
 from limiter.replies import Kind, Reply
 
 __all__ = ["Bounds", "exchange", "fault_delay", "may_try_again"]
@@ -249,7 +249,7 @@ def _kept(request: httpx.Request, response: httpx.Response, body: bytes) -> http
     secrets = secrets_of(request)
     raw = [(k, hide(v, secrets)) for k, v in response.headers.raw]
     decoded = [(k, v) for k, v in raw if k.lower() not in (b"content-encoding", b"content-length")]
-    return httpx.Response(response.status_code, headers=decoded, content=body, request=request)
+    return httpx.Response(response.status_code, headers=decoded, content=body, request=without_credentials(request))
 
 
 def _terminal(limiter: Limiter, request: httpx.Request, refused: Refused) -> Terminal:

@@ -3,6 +3,7 @@
 import base64
 import json
 import pickle
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -53,3 +54,16 @@ def test_an_error_can_be_kept_without_its_credential(status):
     assert caught.value.request.url == "https://api.test/users"
     if status:
         assert caught.value.response.json() == {"message": f"Bearer {HIDDEN} is wrong"}
+
+
+@pytest.mark.parametrize(
+    "failure", [httpx.ReadError("reset"), httpx.RemoteProtocolError("no header but ntn_0123456789"), (429, {})]
+)
+def test_the_errors_of_a_client_leave_its_credential_behind(play: Any, failure: Any) -> None:
+    secret = {"Authorization": "Bearer ntn_0123456789"}
+    error = play([failure] * 5, bounds={"max_retries": 0}, headers=secret).error
+    kept = [error.request, getattr(error, "response", None) and error.response.request]
+    assert all("authorization" not in each.headers for each in kept if each is not None)
+    assert "ntn_" not in f"{error} {error!r} {error.args}"
+    assert b"ntn_" not in pickle.dumps(error)
+    assert kept[0].url.path == "/v1/things"
