@@ -14,7 +14,7 @@ from flows.reading import strict_json
 from flows.sources import Task
 from flows.tries import Tries
 from limiter import AimdClient
-from limiter.redaction import hide, secrets_of
+from limiter.redaction import hide, leave_credentials_behind, secrets_of
 from limiter.transport import origin
 
 LARGEST = 64 * 1024 * 1024
@@ -76,6 +76,7 @@ def _try(client: AimdClient, task: Task, request: PageRequest, cursor: str | Non
     try:
         content = _body(response, task)
     except (httpx.TransportError, httpx.DecodingError) as error:
+        leave_credentials_behind(error)
         raise BadPage(f"the body was cut short ({type(error).__name__})") from error
     finally:
         response.close()

@@ -110,15 +110,27 @@ def leave_credentials_behind(error: httpx.HTTPError, secrets: Iterable[str] = ()
     if error._request is None:
         return
     secrets, error.request = [*secrets, *secrets_of(error.request)], without_credentials(error.request)
-    said = str(error)
-    if hide(said, secrets) != said:  # it quotes an answer that breaks HTTP's rules, as does what it came from
-        error.args, error.__cause__, error.__context__ = (hide(said, secrets),), None, None
+    if any(hide(said, secrets) != said for said in map(str, _chain(error))):
+        # It quotes an answer that breaks HTTP's rules, as does what it came from.
+        error.args, error.__cause__, error.__context__ = (hide(str(error), secrets),), None, None
     if isinstance(error, httpx.HTTPStatusError) and error.response.is_closed:
         answer = error.response
         raw = [(name, hide(value, secrets)) for name, value in answer.headers.raw]
         kept = [(name, value) for name, value in raw if name.lower() not in (b"content-encoding", b"content-length")]
         content = hide(answer.read(), secrets)
         error.response = httpx.Response(answer.status_code, headers=kept, content=content, request=error.request)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error, and all that it came from."""
+    found: list[BaseException] = []
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        each = waiting.pop()
+        if each is not None and each not in found:
+            found.append(each)
+            waiting += [each.__cause__, each.__context__]
+    return found
 
 
 @functools.lru_cache(maxsize=32)

@@ -67,3 +67,12 @@ def test_the_errors_of_a_client_leave_its_credential_behind(play: Any, failure: 
     assert "ntn_" not in f"{error} {error!r} {error.args}"
     assert b"ntn_" not in pickle.dumps(error)
     assert kept[0].url.path == "/v1/things"
+
+
+def test_what_an_error_came_from_is_left_behind_where_it_repeats_the_credential() -> None:
+    request = httpx.Request("GET", "https://api.acme.test", headers={"Authorization": "Bearer ntn_0123456789"})
+    error = httpx.RemoteProtocolError("cut short", request=request)
+    error.__cause__ = ValueError("no header but ntn_0123456789")
+    error.__cause__.__context__ = error  # a circle ends
+    leave_credentials_behind(error)
+    assert (str(error), error.__cause__, error.__context__) == ("cut short", None, None)
