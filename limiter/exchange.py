@@ -41,7 +41,7 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
     Args:
         limiter: Paces it and learns from it.
         request: To the limiter's API.
-        bounds: When to give up.
+        bounds: When to give up; from `Bounds.of`.
 
     Yields:
         Effects to perform.
@@ -57,7 +57,6 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         Terminal: The vendor says that waiting will not help.
         httpx.TransportError: The connection failed, after the retries of a safe request.
     """
-    bounds = bounds.of(request)
     route = limiter.route(request.method, request.url.path)
     waited = 0.0
     refusals = 0
