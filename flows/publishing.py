@@ -15,8 +15,8 @@ from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 from flows.artifact import artifact_key, limiter_artifact
 from flows.overview import OVERVIEW_KEY, overview_artifact
 from limiter.config import ApiRateConfig
+from limiter.limiter import Limiter
 from limiter.presets import known_apis
-from limiter.scopes import config_for
 from state.records import Bucket, HistoryEvent
 from state.store import Store
 
@@ -70,12 +70,13 @@ class Publisher:
 
     def _publish(self, *, only_changes: bool) -> bool:
         try:
-            newest = {bucket: self._store.history(bucket, 1) for bucket in self._buckets()}
-            changed = [bucket for bucket in newest if newest[bucket] != self._shown.get(bucket)]
+            known = Limiter(self._config, self._bucket, self._store).known()
+            newest = {each.bucket: self._store.history(each.bucket, 1) for each in known}
             pages = {
-                bucket: page
-                for bucket in (changed if only_changes else newest)
-                if (page := limiter_artifact(self._store, bucket, config_for(self._config, bucket.scope)))
+                each.bucket: page
+                for each in known
+                if not (only_changes and newest[each.bucket] == self._shown.get(each.bucket))
+                and (page := limiter_artifact(self._store, each.bucket, each.config))
             }
             if not pages:
                 return True
@@ -97,11 +98,6 @@ class Publisher:
             )
             return False
         return True
-
-    def _buckets(self) -> list[Bucket]:
-        """Those of this quota: the API's main limit, and its others that have been met."""
-        mine = (self._bucket.api, self._bucket.quota_key)
-        return [bucket for bucket, _ in self._store.buckets() if (bucket.api, bucket.quota_key) == mine]
 
     def _send(self, client: SyncPrefectClient, key: str, headline: str, page: str) -> None:
         """Create this run's version of an artifact, or bring it up to date."""

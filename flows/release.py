@@ -20,7 +20,6 @@ from prefect.states import AwaitingRetry
 from flows.stopping import Stop, Stopped
 from flows.words import clock_time, duration
 from limiter import Limiter, WaitTooLong, api_config
-from limiter.scopes import config_for
 from state.records import Bucket
 from state.store import Store
 
@@ -82,10 +81,8 @@ class Patience(Stop):
             Stopped: The sync was asked to stop, before or meanwhile.
         """
         if seconds > self._release_after:  # perhaps for one of the API's other limits
-            mine = self._limiter.bucket
-            for bucket, _ in self._limiter.store.buckets():
-                if (bucket.api, bucket.quota_key) == (mine.api, mine.quota_key):
-                    self._look(Limiter(config_for(self._limiter.config, bucket.scope), bucket, self._limiter.store))
+            for limiter in self._limiter.known():
+                self._look(limiter)
         try:
             super().sleep(seconds)
         except Stopped:

@@ -153,6 +153,14 @@ class Limiter:
             )
         return self._scoped[limit.name]
 
+    def known(self) -> list[Limiter]:
+        """The limiters of this API and quota that the store knows, each with its own configuration."""
+        return [
+            Limiter(scopes.config_for(self.config, bucket.scope), bucket, self.store)
+            for bucket, _ in self.store.buckets()
+            if (bucket.api, bucket.quota_key) == (self.bucket.api, self.bucket.quota_key)
+        ]
+
     def snapshot(self) -> dict[str, Any]:
         """What is known now.
 
