@@ -27,6 +27,7 @@ from flows.sealing import Seal
 from flows.words import clock_time
 from limiter import AimdClient, AsyncAimdClient, Bounds, ConfigurationError, TryLater, VendorError, WaitTooLong
 from limiter.bounds import fault_delay, is_replayable, may_try_again
+from limiter.effects import Send, Sleep
 from limiter.redaction import hide
 from limiter.transport import origin
 from state.errors import StateError
@@ -79,17 +80,7 @@ class _Transact:
     decide: Decide[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Sleep:
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Send:
-    request: httpx.Request
-
-
-_Steps = Generator[_Transact | _Sleep | _Send, Any, _Held]
+_Steps = Generator[_Transact | Sleep | Send, Any, _Held]
 
 
 class ClientCredentialsAuth(httpx.Auth):
@@ -178,9 +169,9 @@ class ClientCredentialsAuth(httpx.Auth):
                 match step:
                     case _Transact(decide):
                         result = tokens.transact(self._key, decide)
-                    case _Sleep(seconds):
+                    case Sleep(seconds):
                         self._sleep(seconds)
-                    case _Send(asking):
+                    case Send(asking):
                         result = client.send(asking, auth=None, follow_redirects=False)
             except Exception as raised:  # handed to the generator, which decides
                 error = raised
@@ -210,9 +201,9 @@ class ClientCredentialsAuth(httpx.Auth):
                 match step:
                     case _Transact(decide):
                         result = await anyio.to_thread.run_sync(tokens.transact, self._key, decide)
-                    case _Sleep(seconds):
+                    case Sleep(seconds):
                         await self._sleep(seconds)
-                    case _Send(asking):
+                    case Send(asking):
                         result = await client.send(asking, auth=None, follow_redirects=False)
             except Exception as raised:
                 error = raised
@@ -251,20 +242,20 @@ class ClientCredentialsAuth(httpx.Auth):
                 case minting.Wait(seconds, until):
                     delay, pause = min(pause, seconds), min(pause * 2, LONGEST_PAUSE)
                     waited = self._patience(request, waited, delay, until, "another program asks for one just now")
-                    yield _Sleep(delay)
+                    yield Sleep(delay)
                 case minting.UsedUp(seconds, until):
                     why = f"{minting.MOST} were asked for within {minting.WINDOW:g} s, which is all it gives"
                     waited = self._patience(request, waited, seconds, until, why)
-                    yield _Sleep(seconds)
+                    yield Sleep(seconds)
                 case minting.Mint():
                     try:
-                        response: httpx.Response = yield _Send(self._asking(waited))
+                        response: httpx.Response = yield Send(self._asking(waited))
                     except Exception as error:
                         now = yield _Transact(_failing(lease, sent=_may_have_been_sent(error)))
                         if isinstance(error, WaitTooLong):
                             delay = max(FIRST_PAUSE, error.until - now)
                             waited = self._patience(request, waited, delay, error.until, "", error)
-                            yield _Sleep(delay)
+                            yield Sleep(delay)
                             continue
                         failure = error
                     else:
@@ -279,7 +270,7 @@ class ClientCredentialsAuth(httpx.Auth):
                     again = may_try_again(faults, self._monotonic() - first_fault)
                     if not (again and isinstance(failure, httpx.TransportError | Refused)):
                         raise _about(request, failure)
-                    yield _Sleep(fault_delay(faults))
+                    yield Sleep(fault_delay(faults))
 
     def _patience(
         self,
