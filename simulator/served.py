@@ -1,5 +1,6 @@
 """Base of the vendors whose data are a `Dataset`: routes, listings, and refusals raised where they are found."""
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Self
 
@@ -73,13 +74,13 @@ class Served(Vendor):
             raise ValueError(f"the world is not one of {cls.title}: make it with make_world({cls.name!r})")
         return cls(data or cls.world(seed))
 
+    @abstractmethod
     def routes(self) -> Sequence[Route]:
         """Return the endpoints."""
-        raise NotImplementedError
 
+    @abstractmethod
     def not_found(self, request: Request) -> Response:
         """Return the answer for what does not exist."""
-        raise NotImplementedError
 
     def find(self, request: Request, kind: str, parameter: str = "id") -> Item:
         """Return the record that the path names, or refuse with the vendor's 404."""

@@ -1,5 +1,6 @@
 """What the gate and the control endpoints ask of a vendor: the one part that differs from API to API."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
@@ -61,7 +62,7 @@ class Data(Protocol):
         ...
 
 
-class Vendor:
+class Vendor(ABC):
     """Base of the vendors. What is here is what most of them do.
 
     Attributes:
@@ -87,6 +88,7 @@ class Vendor:
     app: ASGIApp
 
     @classmethod
+    @abstractmethod
     def from_seed(cls, seed: int, world: Data | None = None) -> "Vendor":
         """Make one with its default options.
 
@@ -97,7 +99,6 @@ class Vendor:
         Raises:
             ValueError: If the world is another vendor's.
         """
-        raise NotImplementedError
 
     def variables(self, url: str, token: str) -> dict[str, str]:
         """Return the environment variables with which `aimd` finds this vendor and is let in.
@@ -109,7 +110,7 @@ class Vendor:
         name = self.name.upper()
         return {f"{name}_TOKEN": token, f"AIMD_{name}_BASE_URL": url + self.prefix}
 
-    def attach(self, policy_of: PolicyOf) -> None:
+    def attach(self, policy_of: PolicyOf) -> None:  # noqa: B027 - most have nothing to learn
         """Learn how to look at the limits, for a vendor that tells how full they are."""
 
     def owns(self, path: str) -> bool:
@@ -126,18 +127,19 @@ class Vendor:
         given = bearer(request)
         return None if given and token in (None, given) else self.unauthorized(request)
 
+    @abstractmethod
     def unauthorized(self, request: Request) -> Response:
         """Return the answer to a wrong token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forbidden(self, request: Request) -> Response:
         """Return the answer to a token that may not do what it asks for."""
-        raise NotImplementedError
 
+    @abstractmethod
     def buckets(self, request: Request) -> tuple[Bucket, ...]:
         """Return the limits that a request counts for; the first that is reached refuses it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rejected(self, request: Request, bucket: Bucket, retry_after: str | None) -> Response:
         """Return the answer to a request that is over a limit.
 
@@ -146,7 +148,6 @@ class Vendor:
             bucket: The limit.
             retry_after: What the header says; None for no header.
         """
-        raise NotImplementedError
 
     def until(self, request: Request, answer: Response, now: float) -> float | None:
         """Return the moment until which a refusal tells to wait, in epoch seconds; None if it does not tell.
@@ -161,21 +162,21 @@ class Vendor:
             return None
         return parsedate_to_datetime(told).timestamp() if told.endswith("GMT") else now + float(told)
 
+    @abstractmethod
     def failed(self, request: Request, status: int) -> Response:
         """Return the answer of a vendor that is broken: 500, 503 or 529."""
-        raise NotImplementedError
 
+    @abstractmethod
     def blocked(self) -> Response:
         """Return a 429 that no waiting ends; where the vendor has none, one without any advice."""
-        raise NotImplementedError
 
+    @abstractmethod
     def expired(self, request: Request) -> Response:
         """Return the answer to a cursor that was good a while ago."""
-        raise NotImplementedError
 
+    @abstractmethod
     def empty(self) -> Response:
         """Return a 200 without the field that the records are in."""
-        raise NotImplementedError
 
     def page_of_html(self) -> Response:
         """Return a 200 that is not JSON."""
