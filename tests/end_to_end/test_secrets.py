@@ -39,6 +39,7 @@ from flows.vendors.notion import NOTION
 from limiter import make_client_for
 from limiter.redaction import HIDDEN
 from state.store import open_store
+from tests.end_to_end.waiting import wait_for
 
 pytestmark = pytest.mark.server
 
@@ -402,13 +403,11 @@ def _told_by_prefect(server: str, began: float) -> dict[str, list[str]]:
                 found.append(answer.text)
             return found
 
-        deadline = time.monotonic() + 60
-        while "aimd.sync.notion.process" not in "".join(heard := events()) and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_for(lambda: "aimd.sync.notion.process" in "".join(events()), 60.0, lambda: "the last event did not come")
         told = {kind.replace("_", " "): pages(kind) for kind in kinds}
         ids = re.findall(r'"id":"([0-9a-f-]{36})","created"', "".join(told["flow runs"]))
         states = [api.get("/flow_run_states/", params={"flow_run_id": each}).text for each in ids]
-        return {**told, "events": heard, "states": states}
+        return {**told, "events": events(), "states": states}
 
 
 def _bytes(content: Any) -> bytes:

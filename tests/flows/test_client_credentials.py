@@ -325,7 +325,7 @@ class TestWhatGoesWrong:
 
             async def answer(request):
                 begun.set()
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
 
             options = {"transport": httpx.MockTransport(answer), "store": store}
             url = "https://api.vanta.test"
