@@ -70,7 +70,7 @@ class SqlStore:
 
     def in_child(self) -> None:
         """See `state.fork`."""
-        self._turns, self._opening = Turns(self.url), threading.Lock()
+        self._opening = threading.Lock()
         self._inherited = (self._kept, engines.renew(self._engine))
         self._kept = None
 
@@ -80,7 +80,7 @@ class SqlStore:
         with self._opening:
             if self._evidence is None:
                 durable = engines.connect(self._address, "FULL")
-                self._evidence = EvidenceStore(durable, url=self.url, clock=self._clock)
+                self._evidence = EvidenceStore(durable, url=self.url, clock=self._clock, turns=self._turns)
             return self._evidence
 
     @property
@@ -89,7 +89,7 @@ class SqlStore:
         with self._opening:
             if self._tokens is None:
                 durable = engines.connect(self._address, "FULL")
-                self._tokens = SqlTokens(durable, url=self.url, clock=self._clock)
+                self._tokens = SqlTokens(durable, url=self.url, clock=self._clock, turns=self._turns)
             return self._tokens
 
     def transact(self, bucket: Bucket, decide: Decide[T]) -> T:

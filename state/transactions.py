@@ -26,21 +26,24 @@ class Transactions:
         engine: From `state.engine.connect`.
         url: The database, without its password, for messages.
         clock: Gives the time in epoch seconds; None for the database's, where it has one.
+        turns: Of all that this process writes there; None if nobody else does.
     """
 
-    def __init__(self, engine: Engine, *, url: str, clock: Callable[[], float] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, *, url: str, clock: Callable[[], float] | None = None, turns: Turns | None = None
+    ) -> None:
         self._engine = engine
         self._url = url
         self._clock = clock
         # SQLite has one writer: better to queue here than there. An in-memory database has one connection, which
         # readers and writers must not share at a time. A server takes all of them at once.
         self._one_by_one = engine.dialect.name == "sqlite"
-        self._turns = Turns(url)
+        self._writes = turns or Turns(url)
+        self._reads = Turns(url) if turns else self._writes
         fork.tell_in_child(self)
 
     def in_child(self) -> None:
         """See `state.fork`."""
-        self._turns = Turns(self._url)
         self._inherited = engines.renew(self._engine)
 
     def now(self) -> float:
@@ -62,7 +65,7 @@ class Transactions:
         """
 
         def attempt() -> T:
-            with self._working(), self._engine.begin() as connection:
+            with self._working(self._writes), self._engine.begin() as connection:
                 if on is not None:
                     engines.queue(connection, repr(on))
                 return work(connection)
@@ -71,14 +74,14 @@ class Transactions:
 
     def _read(self, work: Callable[[Connection], T]) -> T:
         def attempt() -> T:
-            with self._working(), engines.reading(self._engine) as connection:
+            with self._working(self._reads), engines.reading(self._engine) as connection:
                 return work(connection)
 
         return persistently(attempt)
 
     @contextmanager
-    def _working(self) -> Iterator[None]:
-        queue: AbstractContextManager[None] = self._turns.turn() if self._one_by_one else nullcontext()
+    def _working(self, turns: Turns) -> Iterator[None]:
+        queue: AbstractContextManager[None] = turns.turn() if self._one_by_one else nullcontext()
         try:
             with queue, translated(self._url):
                 yield

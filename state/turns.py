@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from state import patience
+from state import fork, patience
 from state.errors import DatabaseBusy
 
 
@@ -23,6 +23,11 @@ class Turns:
 
     def __init__(self, url: str) -> None:
         self._url = url
+        self.in_child()
+        fork.tell_in_child(self)
+
+    def in_child(self) -> None:
+        """See `state.fork`: those who held it or waited for it are not there."""
         self._mutex = threading.Lock()
         self._taken = False
         self._waiting: deque[threading.Lock] = deque()
