@@ -68,7 +68,7 @@ def test_a_forked_child_does_not_wait_for_the_threads_of_its_parent(store: Store
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(store.transact, NOTION, slow)
         assert inside.wait(30)
-        with store.evidence._turns.turn():
+        with store.evidence._reads.turn():
             assert status_of_child(child) == 0
         done.set()
         held.result(timeout=30)
