@@ -19,7 +19,7 @@ from state.plan import plan
 from state.records import Body, Collection, Counts, Cursor, EvidenceVersion, Listing, Provenance, SyncRun
 from state.transactions import Transactions
 
-_evidence, _run = tables.evidence, tables.sync_run
+_evidence, _current, _run = tables.evidence, tables.evidence_current, tables.sync_run
 
 
 class EvidenceStore(Transactions):
@@ -195,9 +195,11 @@ class EvidenceStore(Transactions):
             "partition": partition,
             "external_id": external_id,
         }
-        for name, value in wanted.items():
-            if value is not None:
-                statement = statement.where(_evidence.c[name] == value)
+        table = _evidence if external_id is None else _current  # which has an index of things
+        matching = [table.c[name] == value for name, value in wanted.items() if value is not None]
+        if table is _current:
+            matching = [_evidence.c.record_id.in_(select(_current.c.record_id).where(*matching))]
+        statement = statement.where(*matching)
         found = self._read(lambda connection: connection.execute(statement).all())
         return (rows.version(row) for row in reversed(found))
 
@@ -210,10 +212,14 @@ class EvidenceStore(Transactions):
         Raises:
             LookupError: This database does not hold it.
         """
-        statement = select(_evidence.c.body).where(
-            rows.within(_evidence, version.collection),
-            _evidence.c.external_id == version.external_id,
-            _evidence.c.version == version.version,
+        statement = (
+            select(_evidence.c.body)
+            .join(_current)
+            .where(
+                rows.within(_current, version.collection),
+                _current.c.external_id == version.external_id,
+                _evidence.c.version == version.version,
+            )
         )
         found: str | None = self._read(lambda connection: connection.execute(statement).scalar())
         if found is None:

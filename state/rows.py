@@ -38,6 +38,7 @@ from state.records import Body, Collection, Cursor, EvidenceVersion, Listing, Pr
 
 _evidence, _current, _cursor = tables.evidence, tables.evidence_current, tables.cursor
 _KEY = ("source", "stream", "tenant", "partition")
+_THING = (*_KEY, "external_id")
 _CURSOR = tuple(column.name for column in _cursor.c if column.name not in _KEY)
 
 
@@ -49,16 +50,16 @@ class Hot:
         cursor: Reads the cursor.
         move: Writes it, over the one that is there.
         heads: The current versions of the things in `b_ids`.
-        add: Adds a version.
-        head: Makes one the current version.
+        head: Makes a version the current one.
+        add: Adds one, of a thing that has a current one.
         seen: Notes that a listing has met the things in `b_ids`.
     """
 
     cursor: str
     move: str
     heads: str
-    add: str
     head: str
+    add: str
     seen: str
 
 
@@ -80,20 +81,22 @@ def _hot(dialect: Dialect) -> Hot:
     def of_collection(table: Table) -> ColumnElement[bool]:
         return and_(*(table.c[part] == bindparam(f"b_{part}") for part in _KEY))
 
-    def upsert(table: Table) -> ClauseElement:
-        keys = [column.name for column in table.primary_key]
-        new = insert_or(table).values({column.name: bindparam(column.name) for column in table.c}).inline()
-        rest = {column.name: new.excluded[column.name] for column in table.c if column.name not in keys}
+    def upsert(table: Table, *keys: str) -> ClauseElement:
+        given = [column.name for column in table.c if column.name != "record_id"]
+        new = insert_or(table).values({column: bindparam(column) for column in given}).inline()
+        rest = {column: new.excluded[column] for column in given if column not in keys}
         return new.on_conflict_do_update(index_elements=keys, set_=rest)
 
     version: dict[str, Any] = {column.name: bindparam(column.name) for column in _evidence.c if column.name != "id"}
+    same = and_(*(_current.c[part] == bindparam(part) for part in _THING))
+    version["record_id"] = select(_current.c.record_id).where(same).scalar_subquery()
     of_current = of_collection(_current) & among
     return Hot(
         cursor=text(select(*(_cursor.c[column] for column in _CURSOR)).where(of_collection(_cursor))),
-        move=text(upsert(_cursor)),
+        move=text(upsert(_cursor, *_KEY)),
         heads=text(select(name, _current.c.version, _current.c.sha256, _current.c.deleted).where(of_current)),
+        head=text(upsert(_current, *_THING)),
         add=text(insert(_evidence).values(version).inline()),
-        head=text(upsert(_current)),
         seen=text(update(_current).where(of_current).values(seen_at=bindparam("b_seen_at"))),
     )
 
@@ -177,8 +180,7 @@ def heads(connection: Connection, collection: Collection, ids: Sequence[str]) ->
 
 def read_current(connection: Connection, collection: Collection) -> list[EvidenceVersion]:
     """The current versions of what is not gone, in all partitions of a stream, in the order of their ids."""
-    same = ("source", "stream", "tenant", "partition", "external_id", "version")
-    newest = and_(*(_evidence.c[name] == _current.c[name] for name in same))
+    newest = and_(*(_evidence.c[name] == _current.c[name] for name in ("record_id", "version")))
     statement = (
         select(_evidence)
         .join(_current, newest)
@@ -232,9 +234,9 @@ def append(
         }
         for item, head in versions
     ]
-    connection.exec_driver_sql(hot.add, added)
     # A thing may stand on a page twice: then the last is the current one.
     connection.exec_driver_sql(hot.head, list({each["external_id"]: each for each in added}.values()))
+    connection.exec_driver_sql(hot.add, added)
 
 
 def mark_seen(connection: Connection, collection: Collection, ids: Sequence[str], listing: float) -> None:

@@ -94,10 +94,13 @@ sync_run = Table(
     Index("sync_run_by_start", "started_at"),
 )
 
+# Tells of itself what it is; `record_id` is a second name for it, short and ever growing: where ids are in no order,
+# the index of all versions would be written all over for every page.
 evidence = Table(
     "evidence",
     metadata,
     Column("id", _Id, primary_key=True),
+    Column("record_id", _Id, ForeignKey("evidence_current.record_id"), nullable=False),
     *_collection_columns(),
     Column("external_id", String, nullable=False),
     Column("version", Integer, nullable=False),
@@ -109,7 +112,7 @@ evidence = Table(
     Column("base_url", String, nullable=False),
     Column("credential", String, nullable=False),
     Column("run_id", String, nullable=False),
-    UniqueConstraint("source", "stream", "tenant", "partition", "external_id", "version"),
+    UniqueConstraint("record_id", "version"),
 )
 
 # Which version of a thing is the current one, and which listing met it last. Derived from `evidence` but for
@@ -117,13 +120,14 @@ evidence = Table(
 evidence_current = Table(
     "evidence_current",
     metadata,
-    *(Column(c.name, String, primary_key=True) for c in _collection_columns()),
-    Column("external_id", String, primary_key=True),
+    Column("record_id", _Id, primary_key=True),
+    *_collection_columns(),
+    Column("external_id", String, nullable=False),
     Column("version", Integer, nullable=False),
     Column("sha256", String, nullable=False),
     Column("deleted", Boolean, nullable=False),
     Column("seen_at", Float, nullable=False),
-    sqlite_with_rowid=False,
+    UniqueConstraint("source", "stream", "tenant", "partition", "external_id"),
 )
 
 # One for each application whose tokens the programs share. The token itself is sealed: see `state.tokens`.

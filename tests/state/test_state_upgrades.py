@@ -17,34 +17,45 @@ import pytest
 import real_postgres
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, MetaData, event
+from state_listing import sync
 
 from flows.cli import run
 from state import Bucket, open_store, schema
 from state import engine as engines
 from state.records import Collection
+from state.tables import evidence, evidence_current
 from state.tokens import TokenKey, VendorToken
 
 SCHEMAS = Path(__file__).with_name("schemas")
 OLD = sorted(path.name.partition(".")[0] for path in SCHEMAS.glob("*.sqlite.sql"))
-ROWS_OF_0001 = {
-    "cursor": 3,
-    "evidence": 6,
-    "evidence_current": 4,
-    "limiter": 2,
-    "limiter_history": 10,
-    "sync_run": 1,
-}
+ROWS = {"cursor": 3, "evidence": 6, "evidence_current": 4, "limiter": 2, "limiter_history": 10, "sync_run": 1}
+TOKENS = {"0001": {}, "0002": {"vendor_token": 1}}
+"""What `schemas/make.py` fills a database with, and what a later schema has beside it."""
 
 
 def rows_of(url: str) -> dict[str, set[str]]:
-    """Everything in every table but Alembic's, whatever the tables are."""
+    """Everything in every table but Alembic's, whatever the tables are; without the numbers that records are given."""
     engine = engines.as_found(engines.parse_url(url))
     found = MetaData()
     with engine.connect() as connection:
         found.reflect(connection)
         rows = {name: connection.execute(table.select()).mappings().all() for name, table in found.tables.items()}
     engine.dispose()
-    return {name: {repr(dict(row)) for row in some} for name, some in rows.items() if name != schema.VERSION_TABLE}
+    return {
+        name: {repr({column: value for column, value in row.items() if column != "record_id"}) for row in some}
+        for name, some in rows.items()
+        if name != schema.VERSION_TABLE
+    }
+
+
+def shape_of(url: str) -> dict[str, list[str]]:
+    """The columns of every table."""
+    engine = engines.as_found(engines.parse_url(url))
+    found = MetaData()
+    with engine.connect() as connection:
+        found.reflect(connection)
+    engine.dispose()
+    return {name: table.c.keys() for name, table in found.tables.items()}
 
 
 def restored_sqlite(path: Path, revision: str) -> str:
@@ -90,16 +101,34 @@ def test_every_schema_but_the_newest_is_kept() -> None:
 def test_an_upgrade_keeps_every_row(restored: Callable[[str], str], revision: str) -> None:
     url = restored(revision)
     before = rows_of(url)
-    assert {name: len(rows) for name, rows in before.items()} == ROWS_OF_0001
+    assert {name: len(rows) for name, rows in before.items()} == ROWS | TOKENS[revision]
     assert schema.status(url).revision == revision
     assert schema.upgrade_url(url).revision == schema.HEAD
     after = rows_of(url)
     assert {name: after[name] for name in before} == before
-    assert {name: after[name] for name in after if name not in before} == {"vendor_token": set()}
+    assert all(not after[name] for name in after if name not in before)
 
 
-def test_what_was_learned_and_collected_under_0001_is_read_as_it_was_written(restored: Callable[[str], str]) -> None:
-    url = restored("0001")
+@pytest.mark.parametrize("revision", OLD)
+def test_an_upgrade_gives_each_record_a_number_of_its_own(restored: Callable[[str], str], revision: str) -> None:
+    url = restored(revision)
+    schema.upgrade_url(url)
+    engine = engines.as_found(engines.parse_url(url))
+    with engine.connect() as connection:
+        current, versions = (connection.execute(table.select()).all() for table in (evidence_current, evidence))
+    engine.dispose()
+    named = {(each.stream, each.partition, each.external_id): each.record_id for each in current}
+    assert len(set(named.values())) == len(named) == ROWS["evidence_current"]
+    assert [named[each.stream, each.partition, each.external_id] for each in versions] == [
+        each.record_id for each in versions
+    ]
+
+
+@pytest.mark.parametrize("revision", OLD)
+def test_what_was_learned_and_collected_before_is_read_as_it_was_written(
+    restored: Callable[[str], str], revision: str
+) -> None:
+    url = restored(revision)
     with open_store(url) as store:
         assert [(bucket, state.rate) for bucket, state in store.buckets()] == [
             (Bucket("notion"), 3.5),
@@ -112,18 +141,27 @@ def test_what_was_learned_and_collected_under_0001_is_read_as_it_was_written(res
         assert store.evidence.cursor(pages).watermark == "2023-11-14T22:13:20Z"
         versions = [(each.external_id, each.version, each.deleted) for each in store.evidence.versions(stream="pages")]
         assert sorted(versions) == [("a", 1, False), ("a", 2, False), ("b", 1, False), ("b", 2, True), ("c", 1, False)]
+        assert [store.evidence.text(each) for each in store.evidence.versions(external_id="a")] == [
+            '{"id":"a","value":1}',
+            '{"id":"a","value":2}',
+        ]
+        assert [each.external_id for each in store.evidence.current(pages)] == ["a", "c"]
         assert store.evidence.cursor(Collection("vanta", "people", "acme")).listing.full
         assert [(each.state, each.outcome) for each in store.evidence.runs()] == [("complete", {"requests": 4})]
         assert store.tokens.transact(TokenKey("i", "c"), lambda row, now: (row, row)) == VendorToken()
 
 
-def test_a_row_can_be_added_where_numbers_were_given_out_before(restored: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("revision", OLD)
+def test_a_row_can_be_added_where_numbers_were_given_out_before(restored: Callable[[str], str], revision: str) -> None:
     """PostgreSQL's come from a sequence, which is kept apart from its table."""
     from state_worker import added
 
-    with open_store(restored("0001")) as store:
+    pages = Collection("notion", "pages", "acme")
+    with open_store(restored(revision)) as store:
         assert store.transact(Bucket("github"), added) == 1
         assert len(list(store.buckets())) == 3
+        sync(store.evidence, pages, [[("a", 3), ("d", 1)], [("c", None)]])
+        assert [(each.external_id, each.version) for each in store.evidence.versions(limit=2)] == [("a", 3), ("d", 1)]
 
 
 def test_the_command_line_upgrades_when_told(
@@ -142,8 +180,9 @@ def test_the_command_line_upgrades_when_told(
     assert aimd("db", "current", "--json")["revision"] == schema.HEAD
 
 
-def test_several_that_upgrade_at_once_do_it_once(restored: Callable[[str], str], start) -> None:
-    url = restored("0001")
+@pytest.mark.parametrize("revision", OLD)
+def test_several_that_upgrade_at_once_do_it_once(restored: Callable[[str], str], start, revision: str) -> None:
+    url = restored(revision)
     before = rows_of(url)
     workers = [start("open", url) for _ in range(4)]
     for worker in workers:
@@ -154,10 +193,16 @@ def test_several_that_upgrade_at_once_do_it_once(restored: Callable[[str], str],
     assert {name: after[name] for name in before} == before
 
 
-def test_a_kill_at_any_statement_leaves_the_old_schema_or_the_new_one(restored: Callable[[str], str], start) -> None:
-    last = statements_of_an_upgrade(restored("0001"))
-    urls = {point: restored("0001") for point in range(1, last + 1)}
-    before = rows_of(urls[1])
+@pytest.mark.parametrize("revision", OLD)
+def test_a_kill_at_any_statement_leaves_the_old_schema_or_the_new_one(
+    restored: Callable[[str], str], start, revision: str
+) -> None:
+    last = statements_of_an_upgrade(restored(revision))
+    urls = {point: restored(revision) for point in range(1, last + 1)}
+    before, shapes = rows_of(urls[1]), {revision: shape_of(urls[1])}
+    whole = restored(revision)
+    schema.upgrade_url(whole)
+    shapes[schema.HEAD] = shape_of(whole)
     workers = {point: start("upgrade", url, point) for point, url in urls.items()}
     for worker in workers.values():
         worker.go()
@@ -165,7 +210,7 @@ def test_a_kill_at_any_statement_leaves_the_old_schema_or_the_new_one(restored: 
         assert worker.end() == -9, f"{point} of {last}"
         found = rows_of(urls[point])
         assert {name: found[name] for name in before} == before, f"{point} of {last}"
-        assert schema.status(urls[point]).revision == (schema.HEAD if "vendor_token" in found else "0001")
+        assert shape_of(urls[point]) == shapes[schema.status(urls[point]).revision], f"{point} of {last}"
         assert schema.upgrade_url(urls[point]).revision == schema.HEAD
         assert {name: rows_of(urls[point])[name] for name in before} == before
 

@@ -3,8 +3,8 @@
 Run once for each released schema, with that release checked out and before the next migration is added; what it writes
 is kept and never written again. A dump tells what the release made of its migrations, whatever is made of them later.
 
-    0001.sqlite.sql        of SQLite's own dump
-    0001.postgresql.sql    of `pg_dump --inserts`
+    000N.sqlite.sql        of SQLite's own dump
+    000N.postgresql.sql    of `pg_dump --inserts`
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from state_listing import WHERE_FROM, sync  # noqa: E402
 
 from state import Bucket, Decision, HistoryEvent, LimiterState, open_store, schema  # noqa: E402
 from state.records import Collection, SyncRun  # noqa: E402
+from state.tokens import TokenKey, VendorToken  # noqa: E402
 
 BEGAN = 1_700_000_000.25
 
@@ -58,6 +59,8 @@ def fill(url: str) -> None:
         store.evidence.begin_run(run)
         now += 4.0
         store.evidence.end_run(run.id, state="complete", outcome={"requests": 4})
+        token = VendorToken(3, b"sealed", now, now + 3_500.0, mints=(now - 20.5, now))
+        store.tokens.transact(TokenKey("https://api.vanta.com/oauth/token", "client-1"), lambda *_: (token, None))
 
 
 def sqlite_dump(folder: Path) -> str:
