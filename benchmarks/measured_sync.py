@@ -8,7 +8,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,7 +76,7 @@ def _main() -> None:
         first: tuple[float, float] | None = None
         last = 0.0
 
-        def page(self, stream: str, chunk: Chunk, rate: float) -> None:  # noqa: ARG002
+        def page(self, stream: str, chunk: Chunk, rate: Callable[[], float]) -> None:  # noqa: ARG002
             self.last = time.monotonic()
             self.first = self.first or (self.last, time.process_time())
 

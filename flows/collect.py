@@ -49,11 +49,16 @@ def collect(
         listing; so is a database that fails.
     """
     chunk, before = Chunk(), _sent(client)
+
+    def rate() -> float:
+        now: float = client.limiter.snapshot()["current_rate"]
+        return now
+
     pages = walk if task.stream.parent is None else walk_family
     try:
         for chunk in pages(client, store, task, wanted, provenance, sleep):
             if listener is not None:
-                listener.page(task.stream.name, chunk, client.limiter.snapshot()["current_rate"])
+                listener.page(task.stream.name, chunk, rate)
     except (CollectError, VendorError, httpx.HTTPError, StateError) as error:
         chunk = replace(chunk, problem=problem_of(task, error), complete=False)
     return replace(chunk, sent=_sent(client) - before)

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TextIO
 
@@ -18,13 +19,13 @@ from flows.outcome import Chunk
 class Listener:
     """Hears of every page, and does nothing with it. Methods may be called from any thread."""
 
-    def page(self, stream: str, chunk: Chunk, rate: float) -> None:
+    def page(self, stream: str, chunk: Chunk, rate: Callable[[], float]) -> None:
         """A page was stored.
 
         Args:
             stream: Of which stream.
             chunk: The stream so far in this task.
-            rate: The learned rate now, requests/s.
+            rate: Gives the learned rate of now, requests/s. It looks into the database, so ask only to show it.
         """
 
     def __enter__(self) -> Listener:
@@ -52,7 +53,7 @@ class Lines(Listener):
         self._lock = threading.Lock()
         self._last: dict[str, float] = {}
 
-    def page(self, stream: str, chunk: Chunk, rate: float) -> None:
+    def page(self, stream: str, chunk: Chunk, rate: Callable[[], float]) -> None:
         """See `Listener.page`."""
         now = time.monotonic()
         with self._lock:
@@ -61,7 +62,7 @@ class Lines(Listener):
             self._last[stream] = now
             expected = f" of about {chunk.expected:,}" if chunk.expected and not chunk.complete else ""
             done = ", complete" if chunk.complete else ""
-            line = f"{stream}: {chunk.listed:,}{expected} records, {rate:.3g} requests/s{done}"
+            line = f"{stream}: {chunk.listed:,}{expected} records, {rate():.3g} requests/s{done}"
             with contextlib.suppress(OSError, ValueError):  # whoever read it has gone; what is collected still counts
                 print(line, file=self._stream, flush=True)
 
@@ -90,13 +91,14 @@ class Bars(Listener):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def page(self, stream: str, chunk: Chunk, rate: float) -> None:
+    def page(self, stream: str, chunk: Chunk, rate: Callable[[], float]) -> None:
         """See `Listener.page`."""
+        now = rate()
         with self._lock:
             if stream not in self._bars:
-                self._bars[stream] = self._progress.add_task(stream, total=None, rate=rate)
+                self._bars[stream] = self._progress.add_task(stream, total=None, rate=now)
             total = chunk.listed if chunk.complete else max(chunk.expected, chunk.listed) if chunk.expected else None
-            self._progress.update(self._bars[stream], completed=chunk.listed, total=total, rate=rate)
+            self._progress.update(self._bars[stream], completed=chunk.listed, total=total, rate=now)
 
 
 def listener_for(stream: TextIO | None = None) -> Listener:

@@ -14,7 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
-EVERY = 2.0
+EVERY = 5.0
 """Seconds between two updates of a progress artifact: nobody looks more often, and each costs 35 ms."""
 PAUSE = 30.0
 """Seconds until the next try once the server has not answered: whatever hangs, hangs the next tasks too."""

@@ -231,7 +231,7 @@ class TestListeners:
 
         class Ear(Listener):
             def page(self, stream, chunk, rate):
-                heard.append((stream, chunk.listed, chunk.complete, rate > 0))
+                heard.append((stream, chunk.listed, chunk.complete, rate() > 0))
 
         collector.chunk("users", listener=Ear())
         assert heard == [

@@ -25,7 +25,7 @@ class TestLines:
         out = io.StringIO()
         lines = Lines(out, every=3600)
         for chunk in (at(100, 1500), at(200, 1500), at(1400, 1500), at(1500, 1500, complete=True)):
-            lines.page("users", chunk, 2.0)
+            lines.page("users", chunk, lambda: 2.0)
         assert out.getvalue().splitlines() == [
             "users: 100 of about 1,500 records, 2 requests/s",
             "users: 1,500 records, 2 requests/s, complete",
@@ -34,9 +34,9 @@ class TestLines:
     def test_each_stream_by_itself(self):
         out = io.StringIO()
         lines = Lines(out, every=3600)
-        lines.page("users", at(100), 2.0)
-        lines.page("pages", at(100), 2.3456)
-        lines.page("users", at(200), 2.0)
+        lines.page("users", at(100), lambda: 2.0)
+        lines.page("pages", at(100), lambda: 2.3456)
+        lines.page("users", at(200), lambda: 2.0)
         assert out.getvalue().splitlines() == [
             "users: 100 records, 2 requests/s",
             "pages: 100 records, 2.35 requests/s",
@@ -46,7 +46,7 @@ class TestLines:
         out = io.StringIO()
         lines = Lines(out, every=0)
         for n in range(5):
-            lines.page("users", at(n), 1.0)
+            lines.page("users", at(n), lambda: 1.0)
         assert len(out.getvalue().splitlines()) == 5
 
     def test_lines_of_threads_do_not_mix(self, in_threads):
@@ -55,7 +55,7 @@ class TestLines:
 
         def work(stream):
             for n in range(200):
-                lines.page(stream, at(n), 1.0)
+                lines.page(stream, at(n), lambda: 1.0)
 
         in_threads(lambda: work("users"), lambda: work("pages"))
         said = out.getvalue().splitlines()
@@ -71,8 +71,8 @@ class TestLines:
         closed.close()
         for out in (Gone(), closed):
             with Lines(out, every=0) as lines:
-                lines.page("users", at(1), 1.0)
-                lines.page("users", at(2, complete=True), 1.0)
+                lines.page("users", at(1), lambda: 1.0)
+                lines.page("users", at(2, complete=True), lambda: 1.0)
 
 
 class TestBars:
@@ -81,7 +81,7 @@ class TestBars:
         console = Console(force_terminal=True, file=out, width=100, color_system=None, legacy_windows=False)
         with Bars(console) as bars:
             for stream, chunk, rate in pages:
-                bars.page(stream, chunk, rate)
+                bars.page(stream, chunk, lambda rate=rate: rate)
             bars._progress.refresh()
         return out.getvalue()
 
@@ -115,7 +115,7 @@ class TestBars:
     def test_pages_may_come_from_many_threads(self, in_threads):
         console = Console(force_terminal=True, file=io.StringIO(), width=100)
         with Bars(console) as bars:
-            in_threads(*[lambda: [bars.page("users", at(n), 1.0) for n in range(50)]] * 4)
+            in_threads(*[lambda: [bars.page("users", at(n), lambda: 1.0) for n in range(50)]] * 4)
             assert len(bars._progress.tasks) == 1
 
 
@@ -131,9 +131,9 @@ class TestChoosing:
         assert isinstance(listener_for(), Bars)
         out = io.StringIO()
         monkeypatch.setattr(sys, "stderr", out)
-        listener_for().page("users", at(1), 1.0)
+        listener_for().page("users", at(1), lambda: 1.0)
         assert out.getvalue() == "users: 1 records, 1 requests/s\n"
 
     def test_nobody_listens_without_a_word(self):
         with Listener() as nobody:
-            assert nobody.page("users", at(1), 1.0) is None
+            assert nobody.page("users", at(1), lambda: 1.0) is None
