@@ -103,7 +103,7 @@ class ClientCredentialsAuth(httpx.Auth):
         self._seal = Seal(grant.client_secret, f"{self._key.issuer}\0{grant.client_id}\0{grant.scope}")
         self._held: _Held | None = None
         self._client: AimdClient | AsyncAimdClient | None = None
-        self._max_wait: float | None = None
+        self._bounds = Bounds()
         self._sleep: Callable[[float], Any] = time.sleep
 
     def __repr__(self) -> str:
@@ -114,7 +114,7 @@ class ClientCredentialsAuth(httpx.Auth):
     ) -> ClientCredentialsAuth:
         """See `limiter.client.ClientAuth`."""
         bound = ClientCredentialsAuth(self._grant, self._base_url, self._monotonic)
-        bound._client, bound._max_wait, bound._sleep = client, bounds.max_wait, sleep
+        bound._client, bound._bounds, bound._sleep = client, bounds, sleep
         return bound
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
@@ -225,6 +225,7 @@ class ClientCredentialsAuth(httpx.Auth):
             WaitTooLong: It would have to wait longer than the client may.
             httpx.TransportError: The vendor cannot be reached.
         """
+        bounds = self._bounds.of(request)
         bad, by_vendor = refused, bool(refused)
         waited, pause = 0.0, FIRST_PAUSE
         faults, first_fault = 0, 0.0
@@ -241,20 +242,22 @@ class ClientCredentialsAuth(httpx.Auth):
                     raise self._contested(age)
                 case minting.Wait(seconds, until):
                     delay, pause = min(pause, seconds), min(pause * 2, LONGEST_PAUSE)
-                    waited = self._patience(request, waited, delay, until, "another program asks for one just now")
+                    waited = self._patience(
+                        request, bounds, waited, delay, until, "another program asks for one just now"
+                    )
                     yield Sleep(delay)
                 case minting.UsedUp(seconds, until):
                     why = f"{minting.MOST} were asked for within {minting.WINDOW:g} s, which is all it gives"
-                    waited = self._patience(request, waited, seconds, until, why)
+                    waited = self._patience(request, bounds, waited, seconds, until, why)
                     yield Sleep(seconds)
                 case minting.Mint():
                     try:
-                        response: httpx.Response = yield Send(self._asking(waited))
+                        response: httpx.Response = yield Send(self._asking(bounds, waited))
                     except Exception as error:
                         now = yield _Transact(_failing(lease, sent=_may_have_been_sent(error)))
                         if isinstance(error, WaitTooLong):
                             delay = max(FIRST_PAUSE, error.until - now)
-                            waited = self._patience(request, waited, delay, error.until, "", error)
+                            waited = self._patience(request, bounds, waited, delay, error.until, "", error)
                             yield Sleep(delay)
                             continue
                         failure = error
@@ -268,6 +271,7 @@ class ClientCredentialsAuth(httpx.Auth):
                     faults += 1
                     first_fault = first_fault if faults > 1 else self._monotonic()
                     again = may_try_again(faults, self._monotonic() - first_fault)
+                    again = again and fault_delay(faults) <= bounds.patience(waited)
                     if not (again and isinstance(failure, httpx.TransportError | Refused)):
                         raise _about(request, failure)
                     yield Sleep(fault_delay(faults))
@@ -275,6 +279,7 @@ class ClientCredentialsAuth(httpx.Auth):
     def _patience(
         self,
         request: httpx.Request,
+        bounds: Bounds,
         waited: float,
         delay: float,
         until: float,
@@ -282,18 +287,19 @@ class ClientCredentialsAuth(httpx.Auth):
         error: Exception | None = None,
     ) -> float:
         """Seconds waited after this wait, if there is time for it."""
-        if self._max_wait is None or waited + delay <= self._max_wait:
+        left = bounds.patience(waited)
+        if delay <= left:
             return waited + delay
         if error is not None:
             raise _about(request, error)
         raise WaitTooLong(
-            f"{self._url.host} gives no token within {self._max_wait:g} s: {why}. Nothing was sent; there may be one "
-            f"from {clock_time(until)} on.",
+            f"{self._url.host} gives no token within {round(waited + left, 1):g} s: {why}. Nothing was sent; there may "
+            f"be one from {clock_time(until)} on.",
             until=until,
             request=request,
         )
 
-    def _asking(self, waited: float) -> httpx.Request:
+    def _asking(self, bounds: Bounds, waited: float) -> httpx.Request:
         grant, client = self._grant, self._client
         assert client is not None
         body = {
@@ -302,9 +308,11 @@ class ClientCredentialsAuth(httpx.Auth):
             "grant_type": "client_credentials",
             "scope": grant.scope,
         }
-        patience = PATIENCE if self._max_wait is None else max(0.0, min(PATIENCE, self._max_wait - waited))
         # Not "safe": each send may end the token before, and has to be counted. So faults are this module's to retry.
-        return client.build_request("POST", self._url, json=body, timeout=TIMEOUT, extensions={"max_wait": patience})
+        extensions = {"max_wait": max(0.0, min(PATIENCE, bounds.patience(waited)))}
+        if bounds.deadline is not None:
+            extensions["deadline"] = max(0.0, bounds.left())
+        return client.build_request("POST", self._url, json=body, timeout=TIMEOUT, extensions=extensions)
 
     def _kept(self, response: httpx.Response) -> tuple[bytes, float]:
         """The vendor's answer, sealed, and for how many seconds it is good: a token, or that there is none."""

@@ -15,6 +15,8 @@ FAULT_TRIES = 3
 """Sends of a safe request that meets faults."""
 FAULT_SECONDS = 30.0
 """And how long after the first of them the last may begin."""
+BEGUN = "aimd_begun"
+"""The extension of a request that says when it began, monotonic: its token and its redirects belong to it."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -26,7 +28,8 @@ class Bounds:
         max_retries: Sends again after a throttled or overloaded reply.
         max_wait: Seconds it may wait in all; None for as long as it takes.
         backoff_status_codes: What counts as throttled.
-        deadline: Seconds it may take in all, sends included, until its reply begins; None for as long as it takes.
+        deadline: Seconds it may take in all, sends, redirects and a token for it included, until its reply begins;
+            None for as long as it takes.
         monotonic: Gives seconds of a clock that is never set.
         ends: When the deadline is, on that clock; `of` sets it.
 
@@ -52,8 +55,12 @@ class Bounds:
         if not isinstance(codes, Collection) or not all(isinstance(code, int) for code in codes):
             raise ConfigurationError(f"backoff_status_codes must be a collection of HTTP statuses, not {codes!r}.")
 
+    def begin(self, request: httpx.Request) -> None:
+        """Note that a request begins now; without it, one begins when it reaches the transport."""
+        request.extensions[BEGUN] = self.monotonic()
+
     def of(self, request: httpx.Request) -> Bounds:
-        """The bounds of a request that begins now.
+        """The bounds of a request.
 
         It may have less patience than the others: `extensions={"max_wait": 5.0, "deadline": 10.0}`.
         """
@@ -64,17 +71,22 @@ class Bounds:
             bound = getattr(self, name)
             own[name] = seconds if bound is None else min(bound, seconds)
         bounds = replace(self, **own)
-        return bounds if bounds.deadline is None else replace(bounds, ends=self.monotonic() + bounds.deadline)
+        if bounds.deadline is None:
+            return bounds
+        return replace(bounds, ends=request.extensions.get(BEGUN, self.monotonic()) + bounds.deadline)
 
     def patience(self, waited: float) -> float:
         """Seconds that a request may still wait."""
-        patience = math.inf if self.max_wait is None else self.max_wait - waited
-        return patience if self.deadline is None else min(patience, self.ends - self.monotonic())
+        return min(math.inf if self.max_wait is None else self.max_wait - waited, self.left())
+
+    def left(self) -> float:
+        """Seconds until the deadline."""
+        return math.inf if self.deadline is None else self.ends - self.monotonic()
 
     def hurried(self, request: httpx.Request) -> httpx.Request:
         """The request, with no time-out that ends after the deadline."""
         if self.deadline is not None:
-            left = max(0.0, self.ends - self.monotonic())
+            left = max(0.0, self.left())
             given = request.extensions.get("timeout", {})
             request.extensions["timeout"] = {
                 name: left if given.get(name) is None else min(left, given[name])

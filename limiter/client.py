@@ -53,12 +53,12 @@ class AimdClient(httpx.Client):
         **httpx_kwargs: Any,
     ) -> None:
         self.limiter = limiter
-        self._bounds, self._sleep = bounds, sleep
+        self._bounds, self._sleep = bounds or Bounds(), sleep
         if mounts := httpx_kwargs.get("mounts"):
             httpx_kwargs["mounts"] = {key: inner and self._wrap(inner) for key, inner in mounts.items()}
         super().__init__(**_with_preset(limiter.config, httpx_kwargs))
         if isinstance(self.auth, ClientAuth):
-            self.auth = self.auth.of_client(self, bounds or Bounds(), sleep)
+            self.auth = self.auth.of_client(self, self._bounds, sleep)
 
     def _wrap(self, inner: httpx.BaseTransport) -> httpx.BaseTransport:
         return AimdTransport(inner, self.limiter, self._bounds, sleep=self._sleep)
@@ -73,6 +73,7 @@ class AimdClient(httpx.Client):
 
     def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """See `httpx.Client.send`; an error leaves behind what authorized its request."""
+        self._bounds.begin(request)
         try:
             return super().send(request, **options)
         except httpx.HTTPError as error:
@@ -97,12 +98,12 @@ class AsyncAimdClient(httpx.AsyncClient):
         **httpx_kwargs: Any,
     ) -> None:
         self.limiter = limiter
-        self._bounds, self._sleep = bounds, sleep
+        self._bounds, self._sleep = bounds or Bounds(), sleep
         if mounts := httpx_kwargs.get("mounts"):
             httpx_kwargs["mounts"] = {key: inner and self._wrap(inner) for key, inner in mounts.items()}
         super().__init__(**_with_preset(limiter.config, httpx_kwargs))
         if isinstance(self.auth, ClientAuth):
-            self.auth = self.auth.of_client(self, bounds or Bounds(), sleep)
+            self.auth = self.auth.of_client(self, self._bounds, sleep)
 
     def _wrap(self, inner: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
         return AsyncAimdTransport(inner, self.limiter, self._bounds, sleep=self._sleep)
@@ -115,6 +116,7 @@ class AsyncAimdClient(httpx.AsyncClient):
 
     async def send(self, request: httpx.Request, **options: Any) -> httpx.Response:
         """See `httpx.AsyncClient.send`; an error leaves behind what authorized its request."""
+        self._bounds.begin(request)
         try:
             return await super().send(request, **options)
         except httpx.HTTPError as error:

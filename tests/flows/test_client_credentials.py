@@ -235,6 +235,20 @@ class TestTheBudget:
         assert caught.value.until == pytest.approx(clock.now + 60.0)
         assert vendor.minted == 0
 
+    @pytest.mark.parametrize("on", ["client", "request"])
+    def test_a_sixth_does_not_outlast_the_deadline_of_the_request_that_needs_it(self, client, vendor, store, on):
+        for _ in range(5):
+            change_row(store, lambda row, now: minting.replace(row, mints=(*row.mints, now)))
+        options, extensions = ({"deadline": 10.0}, {}) if on == "client" else ({}, {"deadline": 10.0})
+        with pytest.raises(WaitTooLong, match="gives no token within 10 s"):
+            client(config=UNPACED, **options).get("/x", extensions=extensions)
+        assert vendor.minted == 0
+
+    def test_the_request_for_one_gets_no_time_out_beyond_the_deadline(self, client, vendor):
+        assert client(deadline=2.0).get("/x").status_code == 200
+        [(_, request)] = vendor.asked
+        assert all(1.0 < seconds <= 2.0 for seconds in request.extensions["timeout"].values())
+
     def test_five_a_minute_whatever_the_vendor_says(self, client, vendor, clock):
         vendor.answers = [httpx.Response(503) for _ in range(9)]
         for _ in range(3):

@@ -63,6 +63,19 @@ def test_no_time_out_of_a_send_ends_after_it(play: Any) -> None:
     assert first is not None
 
 
+def test_it_goes_on_through_redirects_and_begins_anew_with_the_next_request(play: Any) -> None:
+    moved = (302, {"Location": "/elsewhere"})
+    script = [(429, {"Retry-After": "3"}), moved, (429, {"Retry-After": "3"}), 200]
+    played = play(script, bounds={"deadline": 7.0}, client={"follow_redirects": True})
+    assert played.sends == [0.0, 3.0, pytest.approx(3.7, abs=0.1), pytest.approx(6.7, abs=0.1)]
+    played = play(script, bounds={"deadline": 5.0}, client={"follow_redirects": True})
+    assert isinstance(played.error, WaitTooLong)
+    again = play(
+        [(429, {"Retry-After": "3"}), 200, (429, {"Retry-After": "3"}), 200], times=2, bounds={"deadline": 4.0}
+    )
+    assert [each.status_code for each in again.outcomes] == [200, 200]
+
+
 @pytest.mark.parametrize("make", [make_client_for, make_async_client_for])
 @pytest.mark.parametrize("deadline", [-1, "soon", True])
 def test_one_that_cannot_be_is_refused(make: Any, deadline: Any) -> None:
