@@ -27,7 +27,7 @@ from flows.sealing import Seal
 from flows.words import clock_time
 from limiter import AimdClient, AsyncAimdClient, Bounds, ConfigurationError, TryLater, VendorError, WaitTooLong
 from limiter.bounds import fault_delay, is_replayable, may_try_again
-from limiter.effects import Send, Sleep
+from limiter.effects import Send, Sleep, arun, run
 from limiter.redaction import hide
 from limiter.transport import origin
 from state.errors import StateError
@@ -80,7 +80,7 @@ class _Transact:
     decide: Decide[Any]
 
 
-_Steps = Generator[_Transact | Sleep | Send, Any, _Held]
+_Step = _Transact | Sleep | Send
 
 
 class ClientCredentialsAuth(httpx.Auth):
@@ -152,67 +152,51 @@ class ClientCredentialsAuth(httpx.Auth):
         client = self._client
         if not isinstance(client, AimdClient):
             raise self._homeless()
-        lease = secrets.token_hex(8)
-        steps = self._steps(request, refused, lease)
-        tokens = client.limiter.store.tokens
-        result: Any = None
-        error: Exception | None = None
-        while True:
-            try:
-                step = steps.send(result) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                held: _Held = stop.value
-                self._held = held
-                return held
-            result = error = None
-            try:
-                match step:
-                    case _Transact(decide):
-                        result = tokens.transact(self._key, decide)
-                    case Sleep(seconds):
-                        self._sleep(seconds)
-                    case Send(asking):
-                        result = client.send(asking, auth=None, follow_redirects=False)
-            except Exception as raised:  # handed to the generator, which decides
-                error = raised
-            except BaseException:  # Ctrl-C: the others need not wait for the end of the lease
+        lease, tokens = secrets.token_hex(8), client.limiter.store.tokens
+
+        def perform(step: _Step) -> Any:
+            match step:
+                case _Transact(decide):
+                    return tokens.transact(self._key, decide)
+                case Sleep(seconds):
+                    return self._sleep(seconds)
+                case Send(asking):
+                    return client.send(asking, auth=None, follow_redirects=False)
+
+        try:
+            self._held = run(self._steps(request, refused, lease), perform)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # Ctrl-C: the others need not wait for the end of the lease
                 with contextlib.suppress(StateError):
                     tokens.transact(self._key, _failing(lease))
-                raise
+            raise
+        return self._held
 
     async def _aobtain(self, request: httpx.Request, refused: int) -> _Held:
         client = self._client
         if not isinstance(client, AsyncAimdClient):
             raise self._homeless()
-        lease = secrets.token_hex(8)
-        steps = self._steps(request, refused, lease)
-        tokens = client.limiter.store.tokens
-        result: Any = None
-        error: Exception | None = None
-        while True:
-            try:
-                step = steps.send(result) if error is None else steps.throw(error)
-            except StopIteration as stop:
-                held: _Held = stop.value
-                self._held = held
-                return held
-            result = error = None
-            try:
-                match step:
-                    case _Transact(decide):
-                        result = await anyio.to_thread.run_sync(tokens.transact, self._key, decide)
-                    case Sleep(seconds):
-                        await self._sleep(seconds)
-                    case Send(asking):
-                        result = await client.send(asking, auth=None, follow_redirects=False)
-            except Exception as raised:
-                error = raised
-            except BaseException:  # a cancelled task, too
+        lease, tokens = secrets.token_hex(8), client.limiter.store.tokens
+
+        async def perform(step: _Step) -> Any:
+            match step:
+                case _Transact(decide):
+                    return await anyio.to_thread.run_sync(tokens.transact, self._key, decide)
+                case Sleep(seconds):
+                    return await self._sleep(seconds)
+                case Send(asking):
+                    return await client.send(asking, auth=None, follow_redirects=False)
+
+        try:
+            self._held = await arun(self._steps(request, refused, lease), perform)
+        except BaseException as error:
+            if not isinstance(error, Exception):  # a cancelled task, too
                 with anyio.CancelScope(shield=True), contextlib.suppress(StateError):
                     await anyio.to_thread.run_sync(tokens.transact, self._key, _failing(lease))
-                raise
+            raise
+        return self._held
 
-    def _steps(self, request: httpx.Request, refused: int, lease: str) -> _Steps:
+    def _steps(self, request: httpx.Request, refused: int, lease: str) -> Generator[_Step, Any, _Held]:
         """Find a token, waiting for others or asking for it.
 
         Args:

@@ -1,8 +1,11 @@
-"""What a request needs done: `limiter.exchange` yields effects, the drivers of `limiter.transport` perform them."""
+"""What a request needs done: a generator such as `limiter.exchange` yields effects, and a driver performs them.
+
+So each order of steps is written once, for blocking and for async callers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +15,7 @@ from limiter.gate import Gate
 from state.records import Bucket, Decision, LimiterState
 
 T = TypeVar("T")
+E = TypeVar("E")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +74,42 @@ class Close:
 
 
 Effect = Transact[Any] | Read | Sleep | Enter | Send | Peek | Close
+
+
+def run(steps: Generator[E, Any, T], perform: Callable[[E], Any]) -> T:
+    """Perform effects until the generator returns; an exception is the generator's to decide on.
+
+    Args:
+        steps: Yields effects.
+        perform: Does one and gives its result.
+    """
+    result: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            effect = steps.send(result) if error is None else steps.throw(error)
+        except StopIteration as stop:
+            returned: T = stop.value
+            return returned
+        result = error = None
+        try:
+            result = perform(effect)
+        except Exception as raised:
+            error = raised
+
+
+async def arun(steps: Generator[E, Any, T], perform: Callable[[E], Awaitable[Any]]) -> T:
+    """As `run`, for async effects."""
+    result: Any = None
+    error: Exception | None = None
+    while True:
+        try:
+            effect = steps.send(result) if error is None else steps.throw(error)
+        except StopIteration as stop:
+            returned: T = stop.value
+            return returned
+        result = error = None
+        try:
+            result = await perform(effect)
+        except Exception as raised:
+            error = raised

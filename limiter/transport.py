@@ -1,4 +1,4 @@
-"""httpx transports that pace, learn and remember, and the two drivers of `limiter.exchange`.
+"""httpx transports that pace, learn and remember; what `limiter.exchange` wants done, they do.
 
 They wrap any other transport, so `httpx.Client`, auth, event hooks, `respx` and `httpx.MockTransport` work as always.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from types import TracebackType
@@ -17,7 +17,7 @@ import anyio
 import httpx
 
 from limiter.bounds import Bounds
-from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
+from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact, arun, run
 from limiter.exchange import exchange
 from limiter.limiter import Limiter
 from limiter.peek import apeek, peek
@@ -27,8 +27,6 @@ from state.patience import within
 
 LEAST = 2.0
 """Seconds that the store has in any case: who does not want to wait for the vendor waits for a disk all the same."""
-
-Steps = Generator[Effect, Any, httpx.Response]
 
 
 class AimdTransport(httpx.BaseTransport):
@@ -72,29 +70,16 @@ class AimdTransport(httpx.BaseTransport):
             return self.inner.handle_request(without_credentials(request))
         bounds = self._bounds.of(request)
         steps = exchange(self.limiter, request, bounds)
-        result: Any = None
-        error: Exception | None = None
-        response: httpx.Response | None = None
+        sent: list[httpx.Response] = []
         try:
-            while True:
-                try:
-                    effect = steps.send(result) if error is None else steps.throw(error)
-                except StopIteration as stop:
-                    return _returned(stop)
-                result = error = None
-                try:
-                    result = self._perform(effect, bounds)
-                except Exception as raised:  # handed to the generator, which decides
-                    error = raised
-                if isinstance(effect, Send):
-                    response = result
+            return run(steps, partial(self._perform, bounds, sent))
         except BaseException:  # Ctrl-C, too: nobody else knows of the response, and its connection would stay taken
             steps.close()
-            if response is not None:
+            for response in sent[-1:]:
                 response.close()
             raise
 
-    def _perform(self, effect: Effect, bounds: Bounds) -> Any:
+    def _perform(self, bounds: Bounds, sent: list[httpx.Response], effect: Effect) -> Any:
         match effect:
             case Transact(bucket, decide):
                 with _in_time(bounds):
@@ -108,7 +93,8 @@ class AimdTransport(httpx.BaseTransport):
                 return gate.enter(patience)
             case Send(request):
                 with sending(request):
-                    return self.inner.handle_request(request)
+                    sent.append(self.inner.handle_request(request))
+                    return sent[-1]
             case Peek(response):
                 return peek(response)
             case Close(response):
@@ -154,30 +140,17 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
             return await self.inner.handle_async_request(without_credentials(request))
         bounds = self._bounds.of(request)
         steps = exchange(self.limiter, request, bounds)
-        result: Any = None
-        error: Exception | None = None
-        response: httpx.Response | None = None
+        sent: list[httpx.Response] = []
         try:
-            while True:
-                try:
-                    effect = steps.send(result) if error is None else steps.throw(error)
-                except StopIteration as stop:
-                    return _returned(stop)
-                result = error = None
-                try:
-                    result = await self._perform(effect, bounds)
-                except Exception as raised:  # handed to the generator, which decides
-                    error = raised
-                if isinstance(effect, Send):
-                    response = result
+            return await arun(steps, partial(self._perform, bounds, sent))
         except BaseException:  # a cancelled task, too
             steps.close()
-            if response is not None:
-                with anyio.CancelScope(shield=True):
+            with anyio.CancelScope(shield=True):
+                for response in sent[-1:]:
                     await response.aclose()
             raise
 
-    async def _perform(self, effect: Effect, bounds: Bounds) -> Any:
+    async def _perform(self, bounds: Bounds, sent: list[httpx.Response], effect: Effect) -> Any:
         store = self.limiter.store
         match effect:
             case Transact(bucket, decide, lasting):
@@ -190,7 +163,8 @@ class AsyncAimdTransport(httpx.AsyncBaseTransport):
                 return await gate.aenter(patience)
             case Send(request):
                 with sending(request):
-                    return await self.inner.handle_async_request(request)
+                    sent.append(await self.inner.handle_async_request(request))
+                    return sent[-1]
             case Peek(response):
                 return await apeek(response)
             case Close(response):
@@ -228,8 +202,3 @@ def origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 def _in_time(bounds: Bounds) -> AbstractContextManager[None]:
     return within(max(LEAST, bounds.patience(0.0)))
-
-
-def _returned(stop: StopIteration) -> httpx.Response:
-    response: httpx.Response = stop.value
-    return response
