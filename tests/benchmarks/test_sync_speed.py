@@ -37,16 +37,16 @@ def test_the_vendor_lists_as_many_records_of_a_kilobyte_as_it_is_told(ordered):
 
 def test_what_is_used_of_a_limit_is_counted_from_where_it_is_told():
     seen = {"arrivals": [10.0, 11.0, 12.0, 13.0, 14.0], "rejections": [10.0, 13.0]}
-    assert used(seen, 0.0, limit=1.0) == sync_speed.Used(75.0, 40.0)
-    assert used(seen, 2.0, limit=1.0) == sync_speed.Used(100.0, 100 / 3)
+    assert used(seen, 0.0, limit=1.0) == sync_speed.Used(4.0, 75.0, 40.0)
+    assert used(seen, 2.0, limit=1.0) == sync_speed.Used(2.0, 100.0, 100 / 3)
 
 
 def test_a_small_run_collects_everything_and_tells_what_it_cost(monkeypatch):
     monkeypatch.setattr(sync_speed, "WARM_UP", 0.0)
     monkeypatch.setattr(sync_speed, "LEARNING", 0.0)
     figures = sync_speed.measure(limited=4, fast=30, slow=5)
-    assert [figures.fast.records, figures.scattered.records, figures.slow.records] == [3000, 300, 500]
-    for each in (figures.fast, figures.scattered, figures.slow):
+    assert [figures.fast.records, figures.ordered.records, figures.slow.records] == [3000, 300, 500]
+    for each in (figures.fast, figures.ordered, figures.slow):
         assert each.complete
         assert min(each.cpu, each.starting_cpu, each.seconds, each.megabytes) > 0
         assert each.seconds <= each.running
