@@ -52,7 +52,7 @@ def fetch_page(
         Refused: The vendor said no.
         httpx.HTTPError: As `limiter.exchange.exchange`.
     """
-    what = f"{task.source.title} answered {request.method} {request.path}"
+    what = f"{task.source.title} answered {request.method} {request.path} with something that is not a page"
     tries = Tries(what, safe=task.stream.safe, monotonic=monotonic)
     while True:
         try:

@@ -185,7 +185,11 @@ def listing(
     cursor: str | None = None
     seen: set[str] = set()
     while True:
-        tries = Tries(f"{first.method} {first.path} was answered", safe=safe, monotonic=monotonic)
+        tries = Tries(
+            f"{first.method} {first.path} was answered with something that is not a page",
+            safe=safe,
+            monotonic=monotonic,
+        )
         while True:
             came = yield paginator.prepare(first, cursor)
             try:

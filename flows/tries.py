@@ -1,4 +1,4 @@
-"""How often a page is asked for whose answer is none: by the rule that the limiter has for faults of the connection."""
+"""How often is asked again for what comes broken: by the rule that the limiter has for faults of the connection."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from limiter.exchange import fault_delay, may_try_again
 
 
 class Tries:
-    """The broken answers to the request for one page.
+    """The broken answers to the request for one page or file.
 
     Args:
-        what: Who was asked for what, as the beginning of a sentence.
+        what: Who was asked for what and did not give it, as the beginning of a sentence that says why.
         safe: Whether it may be asked for again at all.
         monotonic: Gives seconds of a clock that is never set.
     """
@@ -37,4 +37,4 @@ class Tries:
         self._broken += 1
         if self._safe and may_try_again(self._broken, now - self._since):
             return fault_delay(self._broken)
-        raise BadPage(f"{self._what} with something that is not a page: {error}") from error
+        raise BadPage(f"{self._what}: {error}") from error
