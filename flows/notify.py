@@ -71,10 +71,9 @@ def newest_run(store: Store, source: str, tenant: str) -> SyncRun:
     Raises:
         LookupError: There was none.
     """
-    for run in store.evidence.runs(limit=1000):
-        if (run.source, run.tenant) == (source, tenant):
-            return run
-    raise LookupError(f"There was no sync of {source} for tenant {tenant} lately: nothing to tell of.")
+    for run in store.evidence.runs(1, source=source, tenant=tenant):
+        return run
+    raise LookupError(f"There was no sync of {source} for tenant {tenant}: nothing to tell of.")
 
 
 def notification(store: Store, run: SyncRun) -> dict[str, Any]:

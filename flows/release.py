@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+import httpx
+from prefect import get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.client.schemas.responses import SetStateStatus
 from prefect.context import FlowRunContext
-from prefect.exceptions import Abort
+from prefect.exceptions import Abort, PrefectException
 from prefect.states import AwaitingRetry
 
 from flows.stopping import Stop, Stopped
@@ -151,8 +153,12 @@ def reschedule(until: float, message: str) -> None:
     assert context.flow_run is not None, "called from a flow that comes back"
     run = context.flow_run
     state: State[None] = AwaitingRetry(scheduled_time=datetime.fromtimestamp(until, UTC), message=message)
-    with get_client(sync_client=True) as client:
-        answer = client.set_flow_run_state(run.id, state)
+    try:
+        with get_client(sync_client=True) as client:
+            answer = client.set_flow_run_state(run.id, state)
+    except (httpx.HTTPError, PrefectException) as error:
+        get_run_logger().error("The run does not come back by itself: Prefect's server failed (%s).", error)
+        return
     if answer.status is SetStateStatus.ACCEPT:
         run.state = state  # for the engine's last line in the log, which would say `Running`
         raise Abort(message)

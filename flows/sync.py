@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import queue
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Annotated, Any
 from uuid import uuid4
@@ -21,6 +21,7 @@ from pydantic import Field
 
 from flows.collect import Wanted, collect
 from flows.credentials import credential_for
+from flows.earlier import WAITING, earlier
 from flows.events import emit_incomplete, emit_limiter_event
 from flows.outcome import Chunk, Problem, SyncReport, progress
 from flows.progress import listener
@@ -157,14 +158,14 @@ def _collected(
     tasks = plan(source_named(source), streams, tenant, params)
     credential_for(source, credentials)
     store = shared_store()
-    run = uuid4().hex
-    wanted = Wanted(full, pages_per_task, store.evidence.now())
+    run, flow_run, now = uuid4().hex, _flow_run_id(), store.evidence.now()
+    before = earlier(store.evidence.runs(1000, flow_run_id=flow_run) if flow_run else [], now)
+    wanted = Wanted(full, pages_per_task, before.since)
+    names = [each.stream.name for each in tasks]
     # Also as which version of the API: another one may show the same thing otherwise.
     sent = {name: value for name, value in api_config(source).headers.items() if not CREDENTIALS.search(name)}
-    asked = {"streams": [each.stream.name for each in tasks], "params": dict(params), "full": full, "headers": sent}
-    store.evidence.begin_run(
-        SyncRun(run, _flow_run_id(), source, tenant, wanted.since, None, "running", asked, outcome={})
-    )
+    asked = {"streams": names, "params": dict(params), "full": full, "headers": sent}
+    store.evidence.begin_run(SyncRun(run, flow_run, source, tenant, now, None, "running", asked, outcome={}))
     patience = patience_for(source, tasks[0].source.title, tenant, store, release_after)
     stop.set(patience)
     publisher = Publisher(store, Bucket(source, quota_key=tenant), api_config(source))
@@ -174,14 +175,16 @@ def _collected(
             source, each.stream.name, tenant, dict(each.parameters), credentials, wanted, run, release_after
         )
 
+    report = begun = SyncReport(source, tenant, {name: before.streams.get(name, Chunk()) for name in names})
     try:
-        report = _all_streams(tasks, tenant, patience, submit, publisher)
+        for each in _all_streams(begun, tasks, patience, submit, publisher):
+            report = each
     except BaseException:  # Ctrl-C, or the worker's word to end: nobody may go on waiting in a thread
         patience.set()
-        store.evidence.end_run(run, state="incomplete", outcome={})
+        _end(store, run, report, "incomplete")
         raise
     back = bool(patience.until) and comes_back()
-    _end(store, run, report, "waiting" if back else report.state)
+    _end(store, run, report, WAITING if back else report.state)
     wait_for_server()
     publisher.finally_publish()
     if back:
@@ -191,28 +194,50 @@ def _collected(
 
 
 def _all_streams(
+    report: SyncReport,
     tasks: tuple[Task, ...],
-    tenant: str,
     patience: Patience,
     submit: Callable[[Task], PrefectFuture[Any]],
     publisher: Publisher,
-) -> SyncReport:
-    """Run the streams side by side, each task by task, and show how far they are."""
+) -> Iterator[SyncReport]:
+    """Run the streams side by side, each task by task, and show how far they are.
+
+    Args:
+        report: What is done already.
+        tasks: The streams; those listed for each record of another after it.
+        patience: Knows of a cooldown that is too long.
+        submit: Starts the next pages of a stream.
+        publisher: Shows the limiter.
+
+    Yields:
+        The report with what came since.
+    """
     source = tasks[0].source
-    report = SyncReport(source.name, tenant, {each.stream.name: Chunk() for each in tasks})
     try:
         patience.look()
     except WaitTooLong as error:
         held = Chunk(problem=Problem(str(error), error.until))
-        return SyncReport(source.name, tenant, {each.stream.name: held for each in tasks})
-    artifact = ProgressArtifact(f"sync-{source.name}".replace("_", "-"), f"{source.title}, {tenant}")
+        for each in tasks:
+            if not report.streams[each.stream.name].complete:
+                report = report.with_chunk(each.stream.name, held)
+        yield report
+        return
+    artifact = ProgressArtifact(f"sync-{source.name}".replace("_", "-"), f"{source.title}, {report.tenant}")
     running: dict[PrefectFuture[Any], Task] = {}
     ended: queue.SimpleQueue[PrefectFuture[Any]] = queue.SimpleQueue()
 
     def run(each: Task) -> None:
+        if report.streams[each.stream.name].complete:  # before the run gave its worker back
+            run_below(each)
+            return
         future = submit(each)
         running[future] = each
         future.add_done_callback(ended.put)
+
+    def run_below(parent: Task) -> None:
+        for child in tasks:
+            if child.stream.parent is not None and child.stream.parent.stream == parent.stream.name:
+                run(child)
 
     for each in tasks:
         if each.stream.parent is None:
@@ -230,12 +255,10 @@ def _all_streams(
         report = report.with_chunk(each.stream.name, chunk)
         if chunk.more:
             run(each)
-        else:  # what is listed for each of its records can begin
-            for child in tasks:
-                if child.stream.parent is not None and child.stream.parent.stream == each.stream.name:
-                    run(child)
+        else:
+            run_below(each)
+        yield report
         artifact.update(progress(report.streams.values()), _headline(report), last=not running)
-    return report
 
 
 def _headline(report: SyncReport) -> str:

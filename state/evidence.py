@@ -242,7 +242,7 @@ class EvidenceStore(Transactions):
 
         Args:
             run_id: As given to `begin_run`.
-            state: `complete`, `incomplete` or `failed`.
+            state: As in `SyncRun`.
             outcome: What came, by stream.
         """
 
@@ -252,9 +252,25 @@ class EvidenceStore(Transactions):
 
         self._write(work)
 
-    def runs(self, limit: int = 50) -> list[SyncRun]:
-        """The newest runs, newest first."""
-        statement = select(_run).order_by(_run.c.started_at.desc()).limit(limit)
+    def runs(
+        self,
+        limit: int = 50,
+        *,
+        source: str | None = None,
+        tenant: str | None = None,
+        flow_run_id: str | None = None,
+    ) -> list[SyncRun]:
+        """The newest runs of what matches, newest first.
+
+        Args:
+            limit: At most so many.
+            source: Only of this vendor.
+            tenant: Only for this tenant.
+            flow_run_id: Only of this Prefect flow run.
+        """
+        wanted = {"source": source, "tenant": tenant, "flow_run_id": flow_run_id}
+        matching = [_run.c[name] == value for name, value in wanted.items() if value is not None]
+        statement = select(_run).where(*matching).order_by(_run.c.started_at.desc()).limit(limit)
         found = self._read(lambda connection: connection.execute(statement).all())
         return [SyncRun(**row._mapping) for row in found]
 

@@ -75,9 +75,13 @@ def test_under_a_worker_the_process_goes_and_the_run_comes_back_to_its_page(
     assert before["requests"] < vendor.stats()["requests"]
     assert stored(deployed.database, "users") == sorted(world.ids("user"))
     assert stored(deployed.database, "pages") == sorted([*world.ids("page"), *world.ids("row")])
-    # All pages of all listings, each looked at once more for what is new, and the ones that met the cooldown.
-    pages = sum(-(-len(ids) // 100) for ids in (world.ids("user"), world.ids("page") + world.ids("row"))) + 1
-    assert vendor.stats()["requests"] <= 2 * pages + 4
+    # All pages of all listings once, and the ones that met the cooldown.
+    streams = (world.ids("user"), [*world.ids("page"), *world.ids("row")], world.ids("data_source"))
+    pages = sum(-(-len(ids) // 100) for ids in streams)
+    assert vendor.stats()["accepted"] == pages
+    assert vendor.stats()["requests"] <= pages + 4
+    records = sum(map(len, streams))
+    assert f"{records} records: {records} new" in done["state"]["message"].replace(",", "")
 
     assert "refuses this client for good" in refused["state"]["message"]
     assert refused["run_count"] == 1

@@ -207,5 +207,13 @@ def test_runs_come_newest_first_up_to_a_limit(evidence: EvidenceStore) -> None:
     assert [run.id for run in evidence.runs(limit=2)] == ["3", "2"]
 
 
+def test_runs_are_found_by_source_tenant_and_flow_run(evidence: EvidenceStore) -> None:
+    for n, changes in enumerate([{}, {"source": "vanta"}, {"tenant": "globex"}, {"flow_run_id": "77"}]):
+        evidence.begin_run(replace(RUN, id=str(n), started_at=float(n), **changes))
+    assert [run.id for run in evidence.runs(source="notion", tenant="acme")] == ["3", "0"]
+    assert [run.id for run in evidence.runs(1, source="notion", tenant="acme")] == ["3"]
+    assert [run.id for run in evidence.runs(flow_run_id="5c9a")] == ["2", "1", "0"]
+
+
 def test_the_evidence_tells_the_time_of_the_store(evidence: EvidenceStore, clock) -> None:
     assert evidence.now() == clock.now
