@@ -33,7 +33,7 @@ LOSES = {
 }
 """What is removed between the two runs: the vendor's kind, and the stream that has to notice. Audit logs only grow."""
 SAID = {"slack": '"deleted":true', "vanta_auditor": '"deletionDate":"'}
-"""Where the vendor goes on listing what was removed: how it says so. That is a new version, and no tombstone of ours."""
+"""How a vendor says it that goes on listing what was removed. That is a new version, and no tombstone of ours."""
 
 
 @pytest.fixture
