@@ -34,6 +34,8 @@ def test_every_source_has_a_deployment_that_cannot_overlap_with_itself():
         assert each.concurrency_options.collision_strategy.value == "ENQUEUE"
         assert [schedule.schedule.timezone for schedule in each.schedules] == ["Etc/UTC"]
         assert "aimd" in each.tags
+        # With a key in the environment it would ask for what belongs to somebody else.
+        assert each.paused is (each.name == "github")
     assert work_pools(FILE) == {"aimd"}
 
 
@@ -50,22 +52,52 @@ def test_the_form_has_a_choice_of_sources_bounds_and_a_word_on_each_field():
 
 
 @pytest.mark.parametrize(
-    ("parameters", "words"),
+    ("changed", "words"),
     [
-        ({"source": "nottion"}, ["'notion'", "source"]),
-        ({"sorce": "notion"}, ["sorce", "source"]),
-        ({"source": "notion", "params": {"base": "x"}}, ["'base'", "data_source"]),
-        ({"source": "notion", "pages_per_task": 0}, ["pages_per_task", "1"]),
+        ({"parameters": {"source": "nottion"}}, ["'notion'", "source"]),
+        ({"parameters": {"sorce": "notion"}}, ["sorce", "source"]),
+        ({"parameters": {"source": "notion", "params": {"base": "x"}}}, ["'base'", "data_source"]),
+        ({"parameters": {"source": "notion", "pages_per_task": 0}}, ["pages_per_task", "1"]),
+        ({"parameters": None}, ["source: Field required"]),
+        ({"schedules": [{"cron": "17 25 * * *"}]}, ["cron", "17 25 * * *"]),
+        ({"schedules": [{"cron": "17 3 * * *", "timezone": "Etc/Nowhere"}]}, ["timezone: Invalid", "Etc/Nowhere"]),
+        ({"schedules": [{"crn": "17 3 * * *"}]}, ["'crn'"]),
+        ({"entrypoint": "flows.sync.snyc"}, ["snyc", "flows.sync"]),
+        ({"entrypoint": "flows.snyc.sync"}, ["flows.snyc"]),
+        ({"entrypoint": ...}, ["no 'entrypoint'"]),
+        ({"concurrency_limit": {"limit": 1, "collision_strategy": "WAIT"}}, ["collision_strategy"]),
     ],
 )
-def test_a_deployment_that_cannot_work_is_not_deployed(tmp_path: Path, parameters, words):
+def test_a_deployment_that_cannot_work_is_not_deployed(tmp_path: Path, changed, words):
     content = yaml.safe_load(FILE.read_text())
-    content["deployments"][0]["parameters"] = parameters
+    changed = {**content["deployments"][0], **changed}
+    content["deployments"][0] = {name: value for name, value in changed.items() if value is not ...}
     (file := tmp_path / "prefect.yaml").write_text(yaml.safe_dump(content))
     with pytest.raises(ConfigurationError) as refused:
         described(file)
-    for word in ["'notion'", *words]:
-        assert word in str(refused.value)
+    message = str(refused.value)
+    for word in [str(file), "'notion'", *words]:
+        assert word in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "content", ["", "deployments:", "deployments: [notion]", "deployments: {name: notion}", "name: [", "deployments: 3"]
+)
+def test_a_file_that_describes_no_deployments_is_named(tmp_path: Path, content):
+    (file := tmp_path / "prefect.yaml").write_text(content)
+    for ask in (described, work_pools):
+        with pytest.raises(ConfigurationError, match=f"{file} does not describe deployments"):
+            ask(file)
+
+
+def test_an_empty_list_or_pool_is_none(tmp_path: Path):
+    content = yaml.safe_load(FILE.read_text())
+    content["deployments"][0] |= {"schedules": None, "tags": None, "work_pool": None}
+    (file := tmp_path / "prefect.yaml").write_text(yaml.safe_dump({"deployments": content["deployments"][:1]}))
+    [made] = described(file)
+    assert (made.schedules, made.tags) == ([], [])
+    assert work_pools(file) == set()
 
 
 @pytest.fixture
