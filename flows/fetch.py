@@ -52,8 +52,8 @@ def fetch_page(
         Refused: The vendor said no.
         httpx.HTTPError: As `limiter.exchange.exchange`.
     """
-    what = f"{task.source.title} answered {request.method} {request.path} with something that is not a page"
-    tries = Tries(what, safe=task.stream.safe, monotonic=monotonic)
+    broken = f"{_answered(task, request)} with something that is not a page"
+    tries = Tries(broken, safe=task.stream.safe, monotonic=monotonic)
     while True:
         try:
             return _try(client, task, request, cursor, etag)
@@ -73,21 +73,23 @@ def _try(client: AimdClient, task: Task, request: PageRequest, cursor: str | Non
     if origin(built.url) != origin(client.base_url):  # a cursor from a row that somebody edited
         raise ForeignLink(f"The next page of {task.stream.name} is at another host: nothing was sent there")
     response = client.send(built, stream=True)
+    body = Body(_answered(task, request))
     try:
-        content = _body(response, task)
+        for part in response.iter_bytes():
+            body.add(part)
     except (httpx.TransportError, httpx.DecodingError) as error:
         leave_credentials_behind(error)
         raise BadPage(f"the body was cut short ({type(error).__name__})") from error
     finally:
         response.close()
     secrets = secrets_of(built)  # of a token that was asked for just now, too
-    content = hide(content, secrets)
+    content = hide(body.content(), secrets)
     headers = httpx.Headers([(name, hide(value, secrets)) for name, value in response.headers.multi_items()])
     if response.status_code == 304 and etag:
         return Page((), (), None, etag=etag, unchanged=True)
     if not response.is_success:
         # What was read of it by hand, so that a source's rules can look at it.
-        read = httpx.Response(response.status_code, headers=_plain(headers), content=content, request=built)
+        read = httpx.Response(response.status_code, headers=plain(headers), content=content, request=built)
         if task.stream.empty(read):
             return Page((), (), None)
         raise refused(task, read)
@@ -98,21 +100,44 @@ def _try(client: AimdClient, task: Task, request: PageRequest, cursor: str | Non
     return read_page(task.stream, Answer(answer, (), headers, url, base, cursor))
 
 
-def _body(response: httpx.Response, task: Task) -> bytes:
-    parts, size = [], 0
-    for part in response.iter_bytes():
-        size += len(part)
-        if size > LARGEST:
+class Body:
+    """The body of an answer, which comes in parts, up to `LARGEST`.
+
+    Args:
+        what: Who answered what, as the beginning of a sentence.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def add(self, part: bytes) -> None:
+        """Put a part behind what came.
+
+        Raises:
+            TooLarge: It is too much.
+        """
+        self._size += len(part)
+        if self._size > LARGEST:
             raise TooLarge(
-                f"{task.source.title} answered with more than {LARGEST // 2**20} MiB for {task.stream.name}, which is "
-                "not read: a smaller page size or a filter may help"
+                f"{self._what} with more than {LARGEST // 2**20} MiB, which is not read: a smaller page size or a "
+                "filter may help"
             )
-        parts.append(part)
-    return b"".join(parts)
+        self._parts.append(part)
+
+    def content(self) -> bytes:
+        """All that came."""
+        return b"".join(self._parts)
 
 
-def _plain(headers: httpx.Headers) -> list[tuple[str, str]]:
+def plain(headers: httpx.Headers) -> list[tuple[str, str]]:
+    """Headers without those of how the body came, for a body that was read already."""
     return [(k, v) for k, v in headers.multi_items() if k not in ("content-encoding", "content-length")]
+
+
+def _answered(task: Task, request: PageRequest) -> str:
+    return f"{task.source.title} answered {request.method} {request.path}"
 
 
 def refused(task: Task, response: httpx.Response, said: str = "") -> Refused:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from flows.answer import Answer, PageRequest, at
 from flows.errors import BadPage
 from flows.record import address_of, kept_text, key_of
 from flows.stream import Clock, Record, Stream
+from flows.windows import WindowPaginator
 from state.records import Listing
 
 UNDATED = ""
@@ -66,6 +67,27 @@ class Step:
     broken: str = ""
 
 
+@dataclass(slots=True)
+class Met:
+    """What tells that a listing does not end.
+
+    Attributes:
+        seen: Page cursors, and fingerprints of pages.
+        empty: Pages without a record in a row.
+    """
+
+    seen: set[str] = field(default_factory=set)
+    empty: int = 0
+
+    def note(self, page: Page) -> None:
+        """Note a page that was kept; one that was not comes again."""
+        if page.next_cursor is not None:
+            self.seen.add(page.next_cursor)
+        if page.records:
+            self.seen.add(fingerprint(page))
+        self.empty = 0 if page.records else self.empty + 1
+
+
 def page_request(stream: Stream, first: PageRequest, listing: Listing, floor: datetime | None) -> PageRequest:
     """The request for the page that the listing has come to.
 
@@ -97,10 +119,11 @@ def read_page(stream: Stream, answer: Answer) -> Page:
     if not isinstance(records, list):
         raise BadPage(f"it has no list {stream.records!r}" if stream.records else "it is no list")
     answer = replace(answer, records=records)
-    cut = stream.cut(answer.content)
-    # A way of paging that can go on behind such a cut says where.
-    beyond = getattr(stream.paginator, "beyond_cut", None) if cut else None
-    cursor = beyond(answer) if beyond else None if cut else stream.paginator.next_cursor(answer)
+    cut = stream.cut(answer.content) if isinstance(answer.content, Mapping) else None
+    if not cut:
+        cursor = stream.paginator.next_cursor(answer)
+    else:
+        cursor = stream.paginator.beyond_cut(answer) if isinstance(stream.paginator, WindowPaginator) else None
     return Page(
         records=tuple((key_of(stream, record), stream.stable(record)) for record in records),
         times=tuple(_time(stream, record) for record in records) if stream.watermark else (),
@@ -153,7 +176,7 @@ def advance(
     if page.next_cursor is not None and (page.next_cursor == listing.page_cursor or page.next_cursor in seen):
         return Step(after, ends=False, broken=f"page {after.pages} points to a page that came before")
     # Windows overlap, so that a page may come twice there.
-    windows = hasattr(stream.paginator, "beyond_cut")
+    windows = isinstance(stream.paginator, WindowPaginator)
     if page.next_cursor is not None and page.records and not windows and fingerprint(page) in seen:
         return Step(after, ends=False, broken=f"page {after.pages} brings just what a page before it brought")
     if page.next_cursor is not None and not page.records and empty + 1 >= EMPTY_PAGES:

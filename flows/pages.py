@@ -6,25 +6,32 @@ The order of asking, reading, asking again and going on is one generator; the tw
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import anyio.to_thread
 import httpx
 from prefect import runtime
 
-from flows.answer import Answer, PageRequest, at
+from flows.answer import Answer, PageRequest
 from flows.credentials import client_options_for
 from flows.errors import BadPage, ForeignLink, ListingCut
 from flows.events import emit_limiter_event
+from flows.fetch import Body, plain
+from flows.listing import Met, Page, advance, read_page
 from flows.paginators import Paginator
 from flows.reading import strict_json
 from flows.sources import SOURCES
+from flows.stream import Stream
 from flows.tries import Tries
+from flows.windows import WindowPaginator
 from limiter import ConfigurationError, make_async_client_for, make_client_for
 from limiter.transport import origin
 from state import context
+from state.records import Listing
 
 Records = list[Any]
 Step = PageRequest | float | Records
@@ -53,7 +60,7 @@ def iterate(
         api: A preset, or a name from `AIMD_CONFIG` or `API_RATE_CONFIGS`.
         method: HTTP method.
         path: Relative to the API's base URL.
-        paginator: How to ask for the next page; by default as the API's source does with this method.
+        paginator: How to ask for the next page; by default as the API's source does at this path, or with this method.
         records: Where a page has its records, as a dotted path; `""`: it is the list of them.
         params: Query of every request.
         json: JSON body of every request.
@@ -70,7 +77,8 @@ def iterate(
     Raises:
         ConfigurationError: An unknown API, no credential, or no way of paging known; nothing was sent.
         BadPage: An answer that is not a page, after the last try.
-        ListingCut: A page points to one that came before.
+        TooLarge: An answer that is larger than may be held in memory.
+        ListingCut: The vendor ended the listing early, or its paging goes in circles; what came before was yielded.
         ForeignLink: A page points to another host; nothing was sent there.
         httpx.HTTPError: As `flows.tasks.call_api`.
 
@@ -80,7 +88,8 @@ def iterate(
         ... def count_people():
         ...     return sum(user["type"] == "person" for user in iterate("notion", "GET", "/users"))
     """
-    steps = listing(_first(method, path, params, json), paginator or paginator_for(api, method), records, safe=safe)
+    first = PageRequest(method.upper(), path, dict(params or {}), json)
+    steps = listing(api, first, _listed(api, first, paginator, records, safe=safe))
     options = client_options_for(api, credentials, headers)
     context.run_id.set(runtime.flow_run.id)
     with make_client_for(
@@ -96,9 +105,11 @@ def iterate(
             match step:
                 case PageRequest():
                     response = client.send(_asked(client, step, safe), stream=True)
+                    body = _body(step)
                     try:
-                        response.read()
-                        came = response
+                        for part in response.iter_bytes():
+                            body.add(part)
+                        came = _read(response, body)
                     except (httpx.TransportError, httpx.DecodingError) as error:
                         came = _cut_short(error)
                     finally:
@@ -126,7 +137,8 @@ async def iterate_async(
     max_wait: float | None = None,
 ) -> AsyncIterator[Any]:
     """As `iterate`, for async flows: waiting blocks nobody."""
-    steps = listing(_first(method, path, params, json), paginator or paginator_for(api, method), records, safe=safe)
+    first = PageRequest(method.upper(), path, dict(params or {}), json)
+    steps = listing(api, first, _listed(api, first, paginator, records, safe=safe))
     options = await anyio.to_thread.run_sync(client_options_for, api, credentials, headers)
     context.run_id.set(runtime.flow_run.id)
     async with make_async_client_for(
@@ -142,9 +154,11 @@ async def iterate_async(
             match step:
                 case PageRequest():
                     response = await client.send(_asked(client, step, safe), stream=True)
+                    body = _body(step)
                     try:
-                        await response.aread()
-                        came = response
+                        async for part in response.aiter_bytes():
+                            body.add(part)
+                        came = _read(response, body)
                     except (httpx.TransportError, httpx.DecodingError) as error:
                         came = _cut_short(error)
                     finally:
@@ -157,20 +171,14 @@ async def iterate_async(
 
 
 def listing(
-    first: PageRequest,
-    paginator: Paginator,
-    records: str,
-    *,
-    safe: bool = True,
-    monotonic: Callable[[], float] = time.monotonic,
+    api: str, first: PageRequest, stream: Stream, *, monotonic: Callable[[], float] = time.monotonic
 ) -> Generator[Step, Came, None]:
-    """All pages of a listing, as steps to perform.
+    """All pages of a listing, as steps to perform; by the rules of `flows.listing`, as a sync has them.
 
     Args:
+        api: Whose.
         first: The request, without paging.
-        paginator: How to ask for the next page.
-        records: Where a page has its records, as a dotted path; `""`: it is the list of them.
-        safe: A page that is none may be asked for again.
+        stream: What is listed.
         monotonic: Seconds of a clock that is never set.
 
     Yields:
@@ -179,50 +187,61 @@ def listing(
 
     Raises:
         BadPage: An answer that is not a page, after the last try.
-        ListingCut: A page points to one that came before.
+        ListingCut: The vendor ended the listing early, or its paging goes in circles.
+        ForeignLink: A page points to another host.
         httpx.HTTPStatusError: The vendor answered with an error.
     """
-    cursor: str | None = None
-    seen: set[str] = set()
+    what = f"{first.method} {first.path}"
+    now, met = Listing(0.0, full=True), Met()
     while True:
-        tries = Tries(
-            f"{first.method} {first.path} was answered with something that is not a page",
-            safe=safe,
-            monotonic=monotonic,
-        )
+        tries = Tries(f"{what} was answered with something that is not a page", safe=stream.safe, monotonic=monotonic)
         while True:
-            came = yield paginator.prepare(first, cursor)
+            came = yield stream.paginator.prepare(first, now.page_cursor)
             try:
-                answer = _answer(came, records, cursor)
-                cursor = paginator.next_cursor(answer)
+                page = _page(api, stream, came, now.page_cursor)
                 break
             except BadPage as error:
                 yield tries.pause(error)
-        yield list(answer.records)
-        if cursor is None:
+        yield [record for _, record in page.records]
+        step = advance(stream, now, page, None, met.seen, met.empty)
+        if step.broken:
+            raise ListingCut(f"{api} listed only {step.listing.records:,} records of {what} and not all: {step.broken}")
+        if step.ends:
             return
-        if cursor in seen:
-            raise ListingCut(f"{first.method} {first.path}: a page points to one that came before")
-        seen.add(cursor)
+        met.note(page)
+        now = step.listing
 
 
-def paginator_for(api: str, method: str) -> Paginator:
-    """How the source of an API pages with a method.
+def stream_for(api: str, method: str, path: str) -> Stream | None:
+    """What the source of an API lists at a path, or else the first that it lists with the method; None: nothing."""
+    streams = SOURCES[api].streams if api in SOURCES else ()
+    listed = [stream for stream in streams if stream.method == method.upper() and stream.job is None]
+    path = "/" + path.partition("?")[0].lstrip("/")
+    return next((stream for stream in listed if _is_at(stream, path)), listed[0] if listed else None)
+
+
+def _is_at(stream: Stream, path: str) -> bool:
+    pattern = "[^/]+".join(re.escape(part) for part in re.split(r"\{[\w.]+\}", stream.path))
+    return re.fullmatch(pattern, path) is not None
+
+
+def _listed(api: str, first: PageRequest, paginator: Paginator | None, records: str, *, safe: bool) -> Stream:
+    """What is listed, whose records may be anything.
 
     Raises:
-        ConfigurationError: That is not known.
+        ConfigurationError: Nobody says how to ask for the next page; nothing was sent.
     """
-    for stream in SOURCES[api].streams if api in SOURCES else ():
-        if stream.method == method.upper():
-            return stream.paginator
-    raise ConfigurationError(
-        f"How {api} pages the answers to {method.upper()} is not known. Nothing was sent; pass paginator=, such as a "
-        "flows.paginators.CursorPaginator."
-    )
-
-
-def _first(method: str, path: str, params: Mapping[str, Any] | None, json: Mapping[str, Any] | None) -> PageRequest:
-    return PageRequest(method.upper(), path, dict(params or {}), json)
+    known = stream_for(api, first.method, first.path)
+    if paginator is None and known is not None:
+        # Windows need the order that only the source asks for; without them the end of a query is said.
+        paginator = known.paginator.inner if isinstance(known.paginator, WindowPaginator) else known.paginator
+    if paginator is None:
+        raise ConfigurationError(
+            f"How {api} pages the answers to {first.method} is not known. Nothing was sent; pass paginator=, such as a "
+            "flows.paginators.CursorPaginator."
+        )
+    listed = Stream(first.path, first.method, first.path, paginator, records=records, primary_key=(), safe=safe)
+    return replace(listed, cut=known.cut) if known else listed
 
 
 def _asked(client: httpx.Client | httpx.AsyncClient, request: PageRequest, safe: bool) -> httpx.Request:
@@ -244,13 +263,22 @@ def _cut_short(error: Exception) -> BadPage:
     return BadPage(f"the body was cut short ({type(error).__name__})")
 
 
-def _answer(came: Came, records: str, cursor: str | None) -> Answer:
+def _body(request: PageRequest) -> Body:
+    return Body(f"{request.method} {request.path} was answered")
+
+
+def _read(response: httpx.Response, body: Body) -> httpx.Response:
+    headers = plain(response.headers)
+    return httpx.Response(response.status_code, headers=headers, content=body.content(), request=response.request)
+
+
+def _page(api: str, stream: Stream, came: Came, cursor: str | None) -> Page:
     if isinstance(came, BadPage):
         raise came
     assert came is not None, "a request gives something"
     came.raise_for_status()
     content = strict_json(came.content, came.headers.get("content-type", ""))
-    found = at(content, records)
-    if not isinstance(found, list):
-        raise BadPage(f"it has no list {records!r}" if records else "it is no list")
-    return Answer(content, found, came.headers, str(came.url), str(came.request.extensions["base_url"]), cursor)
+    if said := api in SOURCES and SOURCES[api].refusal(content):  # Slack's errors come with status 200
+        raise httpx.HTTPStatusError(f"{api} refused: {said}", request=came.request, response=came)
+    base_url = str(came.request.extensions["base_url"])
+    return read_page(stream, Answer(content, (), came.headers, str(came.url), base_url, cursor))

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from flows.answer import at
 from flows.errors import BadPage
 from flows.stream import Record, Stream
+from state.canonical import canonical_json
 
 
 def key_of(stream: Stream, record: Any) -> str:
@@ -19,6 +20,8 @@ def key_of(stream: Stream, record: Any) -> str:
     Raises:
         BadPage: Nothing does that a database could keep.
     """
+    if not stream.primary_key:
+        return hashlib.sha256(canonical_json(record).encode()).hexdigest()
     fields = (stream.primary_key,) if isinstance(stream.primary_key, str) else stream.primary_key
     parts = []
     for field in fields:

@@ -90,7 +90,7 @@ class Stream:
         query: Query of every request.
         records: The field that holds a page's records, as a dotted path; `""`: the answer is the list.
         one: Whether there is one record in place of a list.
-        primary_key: The field that names a record, or several that do so together; dotted paths.
+        primary_key: The field that names a record, or several that do so together; dotted paths. `()`: all of it.
         watermark: The field (a time, see `clock`) by which a later sync takes only what is new; `""`: it lists
             everything.
         order: How the vendor sorts by the watermark, if it does. Newest first: the listing ends at what is known.

@@ -93,7 +93,7 @@ def test_an_answer_that_has_no_end_is_not_read_to_it(sync):
 
     asked = []
     came, _ = sync(answer)
-    assert "Notion answered with more than 64 MiB for users, which is not read" in came.problem.message
+    assert "Notion answered GET /users with more than 64 MiB, which is not read" in came.problem.message
     assert len(asked) == 1, "the next would be as large"
 
 

@@ -2,15 +2,17 @@
 
 import asyncio
 import contextvars
+import gzip
 
 import httpx
 import pytest
 import respx
 
-from flows.errors import BadPage, ForeignLink, ListingCut
+from flows.errors import BadPage, ForeignLink, ListingCut, TooLarge
 from flows.links import LinkPaginator
-from flows.pages import iterate, iterate_async, paginator_for
-from flows.paginators import CursorPaginator
+from flows.pages import iterate, iterate_async, stream_for
+from flows.paginators import CursorPaginator, OffsetPaginator, PagePaginator
+from flows.sources import SOURCES
 from flows.tasks import paginate, paginate_async
 from limiter import API_RATE_CONFIGS, ApiRateConfig, ConfigurationError
 from state import Bucket
@@ -57,6 +59,14 @@ def acme(monkeypatch):
     config = ApiRateConfig("acme", "https://api.acme.test", initial_rate=10, burst=100)
     monkeypatch.setitem(API_RATE_CONFIGS, "acme", config)
     with respx.mock(base_url="https://api.acme.test") as answers:
+        yield answers
+
+
+@pytest.fixture
+def slack(monkeypatch):
+    monkeypatch.setenv("SLACK_TOKEN", "xoxb-123456789")
+    monkeypatch.setitem(API_RATE_CONFIGS, "slack", API_RATE_CONFIGS["slack"].with_changes({"burst": 100}))
+    with respx.mock(base_url="https://slack.com/api") as answers:
         yield answers
 
 
@@ -154,11 +164,31 @@ class TestAPageThatIsNone:
             listed("acme", "POST", "/things", paginator=BY_OFFSET, records="things", safe=False)
         assert route.call_count == 1
 
+    def test_larger_than_memory_is_not_read_to_its_end_nor_asked_for_again(self, listed, acme):
+        """65 MB that come as 65 kB."""
+        bomb = gzip.compress(b'{"things":["' + b"a" * (65 * 2**20))
+        route = acme.get("/things").respond(content=bomb, headers={"Content-Encoding": "gzip"})
+        with pytest.raises(TooLarge, match="GET /things was answered with more than 64 MiB"):
+            listed("acme", "GET", "/things", paginator=BY_OFFSET, records="things")
+        assert route.call_count == 1
+
     def test_a_circle_is_an_error_and_no_endless_listing(self, listed, acme):
         route = acme.get("/things").mock(side_effect=[page(after="1"), page(after="2"), page(after="1")])
         with pytest.raises(ListingCut, match="came before"):
             listed("acme", "GET", "/things", paginator=BY_OFFSET, records="things")
         assert route.call_count == 3
+
+    @pytest.mark.parametrize("paginator", [PagePaginator(), OffsetPaginator()])
+    def test_a_vendor_that_does_not_know_of_pages_is_found_out(self, listed, acme, paginator):
+        route = acme.get("/things").respond(json=[{"name": "a"}, 2, None])
+        with pytest.raises(ListingCut, match="page 2 brings just what a page before it brought"):
+            listed("acme", "GET", "/things", paginator=paginator, records="")
+        assert route.call_count == 2
+
+    def test_empty_pages_do_not_go_on_for_ever(self, listed, acme):
+        route = acme.get("/things").mock(side_effect=lambda request: page(after=str(route.call_count)))
+        with pytest.raises(ListingCut, match="100 pages in a row were empty"):
+            listed("acme", "GET", "/things", paginator=BY_OFFSET, records="things")
 
     def test_a_link_to_another_host_is_not_followed(self, listed, acme, monkeypatch):
         monkeypatch.setenv("ACME_TOKEN", "t0ken")
@@ -175,12 +205,61 @@ class TestAPageThatIsNone:
         assert route.call_count == 1
 
 
-class TestPaging:
-    def test_is_that_of_the_source_with_this_method(self):
-        assert paginator_for("notion", "get").place == "query"
-        assert paginator_for("notion", "POST").place == "body"
+class TestAListingThatTheVendorCuts:
+    @pytest.fixture
+    def query(self, notion, world):
+        notion(row_cap=50)
+        return f"/data_sources/{world.ids('data_source')[0]}/query"
 
-    @pytest.mark.parametrize(("api", "method"), [("notion", "DELETE"), ("acme", "GET")])
+    def test_is_an_error_after_what_came(self, listed, query):
+        with pytest.raises(ListingCut, match=r"only 50 records of POST /data_sources.*query_result_limit_reached"):
+            listed("notion", "POST", query)
+
+    def test_gives_what_came_before_it_says_so(self, query):
+        rows = iterate("notion", "POST", query)
+        assert len([next(rows) for _ in range(50)]) == 50
+        with pytest.raises(ListingCut):
+            next(rows)
+
+    def test_goes_on_where_a_way_past_the_cut_is_given(self, listed, query):
+        rows = SOURCES["notion"].stream("rows")
+        found = listed("notion", "POST", query, paginator=rows.paginator, json=rows.body)
+        assert len({row["id"] for row in found}) == 105
+
+
+class TestARefusalWithStatus200:
+    def test_is_final(self, listed, slack):
+        refused = {"ok": False, "error": "missing_scope", "needed": "users:read"}
+        route = slack.get("/users.list").respond(json=refused)
+        with pytest.raises(httpx.HTTPStatusError, match="slack refused: missing_scope, it needs users:read"):
+            listed("slack", "GET", "/users.list", records="members")
+        assert route.call_count == 1
+
+    def test_that_passes_is_asked_again(self, listed, slack):
+        passing = httpx.Response(200, json={"ok": False, "error": "internal_error"})
+        fine = httpx.Response(200, json={"ok": True, "members": [{"id": "U1"}]})
+        slack.get("/users.list").mock(side_effect=[passing, fine])
+        assert listed("slack", "GET", "/users.list", records="members") == [{"id": "U1"}]
+
+
+class TestPaging:
+    @pytest.mark.parametrize(
+        ("api", "method", "path", "name"),
+        [
+            ("notion", "get", "/users", "users"),
+            ("notion", "GET", "/comments", "users"),
+            ("notion", "POST", "/search", "pages"),
+            ("notion", "POST", "data_sources/1a/query?x=/", "rows"),
+            ("slack", "GET", "/team.accessLogs", "access_logs"),
+            ("slack", "GET", "/team.accessLogs/more", "users"),
+            ("openai", "GET", "/organization/projects/p1/users", "project_users"),
+            ("openai", "GET", "/organization/costs", "costs"),
+        ],
+    )
+    def test_is_that_of_what_the_source_lists_there_or_else_with_this_method(self, api, method, path, name):
+        assert stream_for(api, method, path).name == name
+
+    @pytest.mark.parametrize(("api", "method"), [("notion", "DELETE"), ("acme", "GET"), ("fieldguide", "POST")])
     def test_that_nobody_knows_is_said_before_anything_is_sent(self, listed, api, method):
         with pytest.raises(ConfigurationError, match=f"How {api} pages.*{method}.*paginator="):
             listed(api, method, "/things")
