@@ -102,7 +102,7 @@ class EvidenceStore(Transactions):
             bodies: The page's records, prepared before, since SQLite has one writer.
             provenance: Where they came from.
             before: The listing as it was when the page was fetched.
-            after: The listing with the page.
+            after: The listing with the page; `before` where this is some of a page whose rest follows.
             ends: Whether the listing ends complete with it. Then the watermark moves.
             buries: Whether what the listing did not meet is gone and gets a tombstone; only where a full listing ends,
                 and never for a search, which may leave things out.
@@ -121,7 +121,7 @@ class EvidenceStore(Transactions):
         def work(connection: Connection) -> tuple[Counts, Cursor]:
             nonlocal attempted
             cursor = rows.read_cursor(connection, collection)
-            if attempted is None or cursor != attempted[1]:
+            if attempted is None or cursor != attempted[1] or after == before:
                 self._expect(collection, cursor, before)
                 attempted = self._store_page(
                     connection, collection, cursor, bodies, provenance, before, after, ends=ends, buries=buries

@@ -13,7 +13,7 @@ from dataclasses import replace
 import pytest
 import real_postgres
 from sqlalchemy import Connection, event
-from state_listing import step, stored, sync
+from state_listing import WHERE_FROM, bodies, step, stored, sync
 from state_worker import added
 
 from state import Bucket, open_store, patience, postgres
@@ -131,6 +131,19 @@ def test_a_commit_that_nobody_heard_of_is_found_and_not_repeated(store: Store, l
     store.evidence.end_run("r", state="complete", outcome={})
     [ended] = store.evidence.runs()
     assert replace(ended, ended_at=None) == replace(run, state="complete")
+
+
+def test_some_of_a_page_is_stored_though_the_connection_is_lost_before_its_commit(store: Store) -> None:
+    """The cursor does not move with it, so it does not tell whether there was a commit."""
+
+    listing = store.evidence.begin_listing(PAGES, full=True).listing
+
+    @event.listens_for(store.evidence._engine, "commit", once=True)
+    def lose(connection: Connection) -> None:
+        connection.connection.driver_connection.close()
+
+    store.evidence.commit_page(PAGES, bodies([("a", 1)]), WHERE_FROM, before=listing, after=listing, ends=False)
+    assert [key for key, *_ in stored(store.evidence)] == ["a"]
 
 
 def test_a_server_that_stays_away_is_told_within_a_bound_and_gone_on_with_when_it_is_back(
