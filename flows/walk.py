@@ -6,13 +6,13 @@ Whatever stops it, the store is whole: a page and the cursor behind it are one t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from flows.errors import CursorExpired, ListingCut
 from flows.fetch import fetch_page
 from flows.files import with_files
 from flows.jobs import export
-from flows.listing import Page, advance, fingerprint, floor_of, page_request
+from flows.listing import Met, Page, advance, floor_of, page_request
 from flows.outcome import Chunk
 from flows.sources import Task
 from limiter import AimdClient
@@ -40,22 +40,8 @@ class Wanted:
     since: float
 
 
-@dataclass(slots=True)
-class _Met:
-    """What a listing has met in this process: page cursors and fingerprints of pages, and empty pages in a row."""
-
-    began_at: float
-    seen: set[str] = field(default_factory=set)
-    empty: int = 0
-
-    def note(self, page: Page) -> None:
-        self.empty = 0 if page.records else self.empty + 1
-        if page.records:
-            self.seen.add(fingerprint(page))
-
-
-_met: dict[Collection, _Met] = {}
-"""By collection: a circle may be longer than a task."""
+_met: dict[Collection, Met] = {}
+"""In this process, by collection: a circle may be longer than a task."""
 
 
 def walk(
@@ -168,11 +154,11 @@ def _in_progress(cursor: Cursor) -> Listing:
     return cursor.listing
 
 
-def _met_before(collection: Collection, listing: Listing) -> _Met:
+def _met_before(collection: Collection, listing: Listing) -> Met:
     """What a listing has met, with the page cursor that it has come to."""
     met = _met.get(collection)
     if met is None or met.began_at != listing.began_at or listing.page_cursor is None:
-        met = _met[collection] = _Met(listing.began_at)
+        met = _met[collection] = Met(listing.began_at)
     if listing.page_cursor is not None:
         met.seen.add(listing.page_cursor)
     return met
