@@ -72,7 +72,7 @@ def iterate(
         max_wait: Seconds that each request may wait in all; None for as long as it takes.
 
     Yields:
-        The records in the vendor's order.
+        The records in the vendor's order. Where a way of paging goes by windows, those at a seam come twice.
 
     Raises:
         ConfigurationError: An unknown API, no credential, or no way of paging known; nothing was sent.

@@ -125,14 +125,15 @@ def paginate(
         api: A preset, or a name from `AIMD_CONFIG` or `API_RATE_CONFIGS`.
         method: HTTP method.
         path: Relative to the API's base URL.
-        paginator: How to ask for the next page; by default as the API's source does with this method.
+        paginator: How to ask for the next page; by default as the API's source does at this path, or with this method.
         records: The field that holds a page's records.
         **how: As for `flows.pages.iterate`: `params`, `json`, `headers`, `tenant`, `quota_key`, `credentials`, `safe`,
             `max_wait`.
 
     Raises:
         BadPage: An answer that is not a page, after the last try.
-        ListingCut: A page points to one that came before.
+        TooLarge: An answer that is larger than may be held in memory.
+        ListingCut: The vendor ended the listing early, or its paging goes in circles.
         httpx.HTTPError: As `call_api`.
 
     Example:
