@@ -95,9 +95,11 @@ class Unshown(httpx.URL):
 def without_credentials(request: httpx.Request) -> httpx.Request:
     """The request as it may go to another host than the API's (a redirect, an absolute link), or be kept."""
     headers = [(name, value) for name, value in request.headers.raw if not CREDENTIALS.search(name.decode("latin-1"))]
-    return httpx.Request(
+    bare = httpx.Request(
         request.method, request.url, headers=headers, stream=request.stream, extensions=request.extensions
     )
+    bare.url = request.url  # and not a copy that shows what it is
+    return bare
 
 
 def leave_credentials_behind(error: httpx.HTTPError, secrets: Iterable[str] = ()) -> None:

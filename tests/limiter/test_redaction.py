@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from limiter.redaction import HIDDEN, hide, leave_credentials_behind, secrets_of
+from limiter.redaction import HIDDEN, Unshown, hide, leave_credentials_behind, secrets_of
 
 TOKEN = "ntn_k/9+Zq=\"x'y&20"
 
@@ -76,3 +76,11 @@ def test_what_an_error_came_from_is_left_behind_where_it_repeats_the_credential(
     error.__cause__.__context__ = error  # a circle ends
     leave_credentials_behind(error)
     assert (str(error), error.__cause__, error.__context__) == ("cut short", None, None)
+
+
+def test_an_address_that_is_a_secret_is_still_not_shown_by_what_is_left():
+    request = httpx.Request("GET", "https://files.test/a?X-Amz-Signature=s")
+    request.url = Unshown(request.url)
+    error = httpx.ConnectError("no", request=request)
+    leave_credentials_behind(error)
+    assert "X-Amz" not in f"{error.request!r} {error.request.url}"
