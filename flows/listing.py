@@ -72,12 +72,10 @@ class Met:
     """What tells that a listing does not end.
 
     Attributes:
-        began_at: Which listing.
         seen: Page cursors, and fingerprints of pages.
         empty: Pages without a record in a row.
     """
 
-    began_at: float
     seen: set[str] = field(default_factory=set)
     empty: int = 0
 

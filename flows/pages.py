@@ -192,7 +192,7 @@ def listing(
         httpx.HTTPStatusError: The vendor answered with an error.
     """
     what = f"{first.method} {first.path}"
-    now, met = Listing(0.0, full=True), Met(0.0)
+    now, met = Listing(0.0, full=True), Met()
     while True:
         tries = Tries(f"{what} was answered with something that is not a page", safe=stream.safe, monotonic=monotonic)
         while True:

@@ -104,6 +104,7 @@ class Stream:
         parent: What it is listed for each of, if so; each parent's children are a partition.
         on_request: Whether it is listed only where it is asked for by name, since it takes many requests.
         etag: Whether the vendor tells by an ETag that a listing of one page is what it was; only without a watermark.
+            The vendor must keep to the paginator's `size`: the ETag of a full page says nothing of one behind it.
         empty: Whether a refusal means that there is nothing.
         content: Where a file is that belongs to a record and is downloaded with it (see `flows.files`): the field with
             its address, or a path with `{field}`s; `""`: there is none.

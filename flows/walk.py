@@ -6,7 +6,8 @@ Whatever stops it, the store is whole: a page and the cursor behind it are one t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakKeyDictionary
 
 from flows.errors import CursorExpired, ListingCut
 from flows.fetch import fetch_page
@@ -15,8 +16,9 @@ from flows.jobs import export
 from flows.listing import Met, Page, advance, floor_of, page_request
 from flows.outcome import Chunk
 from flows.sources import Task
+from flows.stream import Stream
 from limiter import AimdClient
-from state.canonical import body
+from state.evidence import EvidenceStore
 from state.records import Collection, Counts, Cursor, Listing, Provenance
 from state.store import Store
 
@@ -40,8 +42,25 @@ class Wanted:
     since: float
 
 
-_met: dict[Collection, Met] = {}
-"""In this process, by collection: a circle may be longer than a task."""
+@dataclass(slots=True)
+class _Progress:
+    """What a sync knows of a listing in this process, since it may take several tasks.
+
+    Attributes:
+        run: The sync.
+        began_at: Which listing.
+        old: An earlier run began it, so what was edited since may lie on pages that have gone by. The clock, which may
+            be set back, is asked only once.
+        met: What it has met.
+    """
+
+    run: str
+    began_at: float
+    old: bool
+    met: Met = field(default_factory=Met)
+
+
+_progress: WeakKeyDictionary[EvidenceStore, dict[Collection, _Progress]] = WeakKeyDictionary()
 
 
 def walk(
@@ -76,16 +95,15 @@ def walk(
     full = wanted.full and not listed
     cursor = evidence.begin_listing(collection, full=full or not stream.watermark or known.watermark is None)
     listing = _in_progress(cursor)
-    # Begun by an earlier run: what was edited since may lie on pages that have gone by, so another listing follows.
-    old = listing.began_at < wanted.since
-    if old and not listing.pages:
-        cursor, old = evidence.restart_listing(collection, listing), False
+    if listing.began_at < wanted.since and not listing.pages:  # an earlier run's that came to nothing
+        cursor = evidence.restart_listing(collection, listing)
     counts = Counts()
     for _ in range(wanted.pages):
         sleep(0.0)  # where a sync that is stopped ends between two pages
         listing = _in_progress(cursor)
+        progress = _progress_of(evidence, collection, listing, wanted, provenance.run_id)
+        old, met = progress.old, progress.met
         floor = floor_of(stream, cursor.watermark, listing.full)
-        etag = cursor.watermark if stream.etag and not full and not listing.pages else None
         try:
             if stream.job is not None:
                 page = export(client, task, stream.job, sleep)
@@ -95,7 +113,7 @@ def walk(
                     task,
                     page_request(stream, task.request, listing, floor),
                     cursor=listing.page_cursor,
-                    etag=None if etag == NO_MARK else etag,
+                    etag=None if full or listing.pages else _etag(stream, cursor),
                     sleep=sleep,
                 )
         except CursorExpired:
@@ -104,17 +122,20 @@ def walk(
             cursor = evidence.restart_listing(collection, listing)
             if not old:  # a cursor of this very run: if that ends too soon, so will the next
                 raise
-            old = False
             continue
-        records = with_files(client, evidence, task, page, sleep) if page.files else page.records
-        met = _met_before(collection, listing)
+        for bodies, more in with_files(client, evidence, task, page, sleep):
+            if not more:
+                break
+            new, _ = evidence.commit_page(collection, bodies, provenance, before=listing, after=listing, ends=False)
+            counts += replace(new, pages=0)
+            yield Chunk(counts, listed=listing.records, expected=cursor.expected)
         step = advance(stream, listing, page, floor, met.seen, met.empty)
         after = replace(step.listing, candidate=_mark(task, listing, page, old) or step.listing.candidate)
         if page.unchanged:
             after = replace(after, records=cursor.expected)
         new, cursor = evidence.commit_page(
             collection,
-            [body(key, record) for key, record in records],
+            bodies,
             provenance,
             before=listing,
             after=Listing(evidence.now(), listing.full) if step.broken else after,
@@ -128,6 +149,8 @@ def walk(
             and (not old or bool(stream.watermark)),
         )
         met.note(page)  # only now: a page that was not stored comes again
+        if step.ends or step.broken:
+            _progress[evidence].pop(collection, None)
         counts += replace(new, records=after.records, unchanged=after.records) if page.unchanged else new
         yield Chunk(counts, complete=step.ends and not old, listed=after.records, expected=cursor.expected)
         if step.broken:
@@ -149,16 +172,25 @@ def _mark(task: Task, listing: Listing, page: Page, old: bool) -> str | None:
     return None if old else task.mark
 
 
+def _etag(stream: Stream, cursor: Cursor) -> str | None:
+    """What the vendor knows a listing of one page by. A full page may be what it was and have got another behind it."""
+    if not stream.etag or cursor.watermark == NO_MARK or cursor.expected >= getattr(stream.paginator, "size", 0):
+        return None
+    return cursor.watermark
+
+
 def _in_progress(cursor: Cursor) -> Listing:
     assert cursor.listing is not None, "a listing was begun"
     return cursor.listing
 
 
-def _met_before(collection: Collection, listing: Listing) -> Met:
-    """What a listing has met, with the page cursor that it has come to."""
-    met = _met.get(collection)
-    if met is None or met.began_at != listing.began_at or listing.page_cursor is None:
-        met = _met[collection] = Met(listing.began_at)
-    if listing.page_cursor is not None:
-        met.seen.add(listing.page_cursor)
-    return met
+def _progress_of(
+    evidence: EvidenceStore, collection: Collection, listing: Listing, wanted: Wanted, run: str
+) -> _Progress:
+    known = _progress.setdefault(evidence, {})
+    progress = known.get(collection)
+    if progress is None or not listing.pages or (progress.run, progress.began_at) != (run, listing.began_at):
+        # One without pages is this run's: it would have been begun anew.
+        old = listing.pages > 0 and listing.began_at < wanted.since
+        progress = known[collection] = _Progress(run, listing.began_at, old)
+    return progress

@@ -1,8 +1,8 @@
 """GitHub: who is in an organization, what its repositories are guarded by, and what happened.
 
-Source: docs.github.com/rest. Pages are found by the Link header alone. A listing of one page that has not changed is
-told by its ETag, and such an answer (304) costs nothing of the hourly limit. The filters for accounts without two
-factors are for owners; anyone else is refused them, which is said.
+Source: docs.github.com/rest. Pages are found by the Link header alone. A listing of one page, if that is not full, is
+told by its ETag to be unchanged, and such an answer (304) costs nothing of the hourly limit. The filters for accounts
+without two factors are for owners; anyone else is refused them, which is said.
 """
 
 from __future__ import annotations

@@ -1,13 +1,19 @@
 """Collecting from a real HTTP vendor into a real store: what is added, what is not, and what it takes."""
 
+import hashlib
 import json
 
+import httpx
 import pytest
 
+from flows import walk
+from flows.links import LinkPaginator
 from flows.progress import Listener
+from flows.stream import Source, Stream
 from limiter.testing import FakeClock
 from simulator import World
 from state import open_store
+from state.memory import MemoryStore
 from state.records import Counts
 
 TOKEN = "secret_simulator"
@@ -201,6 +207,28 @@ class TestGoingOn:
         chunks = [collector.chunk("pages", since=since)]
         assert chunks[0].complete
 
+    def test_also_not_in_many_tasks(self, collector, clock):
+        collector.run += 1
+        since = collector.store.evidence.now()
+        clock.now -= 3600
+        chunks = [collector.chunk("pages", since=since, pages=1) for _ in range(4)]
+        assert [chunk.complete for chunk in chunks] == [False, False, False, True]
+
+    def test_nothing_of_a_listing_is_kept_in_memory_once_it_has_ended(self, collector):
+        evidence = collector.store.evidence
+        assert collector.chunk("users", pages=2).more
+        assert walk._progress[evidence], "for its circles"
+        assert collector.chunk("users").complete
+        assert walk._progress[evidence] == {}
+
+    def test_two_stores_are_not_taken_for_a_circle(self, collector, clock):
+        here, elsewhere = collector.store, MemoryStore(clock=clock)
+        for pages in (1, 1, 2):
+            for collector.store in (here, elsewhere):
+                came = collector.chunk("pages", since=clock(), pages=pages)
+                assert came.problem is None
+        assert came.complete
+
     def test_each_tenant_has_its_own(self, collector):
         collector.sync("users", tenant="a")
         assert collector.sync("users", tenant="b").counts.new == 210
@@ -239,6 +267,44 @@ class TestListeners:
             ("users", 200, False, True),
             ("users", 210, True, True),
         ]
+
+
+class TestETags:
+    """Of a vendor whose ETag is a hash of the body, with two records a page."""
+
+    @pytest.fixture
+    def people(self):
+        return ["a"]
+
+    @pytest.fixture
+    def tagged(self, collector_of, people):
+        def answer(request):
+            number = int(request.url.params.get("page", 1))
+            body = json.dumps([{"id": each} for each in people[2 * number - 2 : 2 * number]])
+            headers = {"ETag": f'"{hashlib.sha256(body.encode()).hexdigest()}"'}
+            if len(people) > 2 * number:
+                headers["Link"] = f'<{request.url.copy_set_param("page", number + 1)}>; rel="next"'
+            statuses.append(304 if request.headers.get("if-none-match") == headers["ETag"] else 200)
+            return httpx.Response(statuses[-1], text=body if statuses[-1] == 200 else "", headers=headers)
+
+        statuses = []
+        stream = Stream("people", "GET", "/people", LinkPaginator(size=2), records="", etag=True, controls=("x",))
+        source = Source("acme", "Acme", (stream,))
+        return collector_of(transport=httpx.MockTransport(answer), source=source), statuses
+
+    def test_spare_a_listing_of_one_page(self, tagged):
+        collector, statuses = tagged
+        collector.sync("people")
+        assert [collector.sync("people").counts for _ in range(2)] == [Counts(records=1, unchanged=1, pages=1)] * 2
+        assert statuses == [200, 304, 304]
+
+    def test_but_not_of_a_full_one_which_may_have_got_another_behind_it(self, tagged, people):
+        collector, _ = tagged
+        people.append("b")
+        collector.sync("people")
+        people.append("c")
+        assert collector.sync("people").complete
+        assert sorted(collector.current("people")) == ["a", "b", "c"]
 
 
 class TestWhereItCameFrom:

@@ -42,6 +42,7 @@ def test_every_stream_is_declared_without_contradiction(stream):
     assert stream.safe or stream.method != "GET"
     assert stream.controls
     assert not (stream.etag and stream.watermark), "an ETag takes the watermark's place"
+    assert not stream.etag or stream.paginator.size_parameter, "a full page's ETag does not vouch for all"
     assert not (stream.watermark and stream.parent and stream.parent.changed), "so does what a parent tells"
     for parameter in stream.parameters:
         assert f"{{{parameter.name}}}" in stream.path
