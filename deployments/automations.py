@@ -34,10 +34,10 @@ from prefect.automations import (
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
-from prefect.settings import get_current_settings
 from prefect.types import SecretDict
 
 from flows.cli.output import Exit, Json, emit, fail, friendly, table
+from flows.configured_server import needed_server
 from flows.events import limiter_event_name
 
 MANY = 150
@@ -203,13 +203,7 @@ def main(
             fail("Give --notify or --webhook, not both; nothing was changed.", Exit.USAGE)
         if webhook and not webhook.startswith(("http://", "https://")):
             fail("--webhook takes an http or https address; nothing was changed.", Exit.USAGE)
-        address = get_current_settings().api.url
-        if not address:
-            fail(
-                "Set PREFECT_API_URL to a running server, as http://127.0.0.1:4200/api; nothing was changed.",
-                Exit.USAGE,
-            )
-        done = _on_server(address, notify, webhook, backoffs)
+        done = _on_server(needed_server("Setting up automations"), notify, webhook, backoffs)
         emit(done, as_json=as_json, table=lambda: table(["automation", "done"], list(done.items())))
 
 
@@ -222,8 +216,8 @@ def _on_server(address: str, notify: str | None, webhook: str | None, backoffs: 
         fail(str(error), Exit.USAGE)
     except PrefectHTTPStatusError as error:
         fail(f"The Prefect server at {address} refused it ({error.response.status_code}).")
-    except (httpx.HTTPError, RuntimeError) as error:
-        fail(f"The Prefect server at {address} does not answer ({type(error).__name__}). Start it.", Exit.USAGE)
+    except httpx.HTTPError as error:
+        fail(f"The Prefect server at {address} no longer answers ({type(error).__name__}); run this again.")
 
 
 def _told(block: UUID, subject: str, body: str) -> SendNotification:

@@ -133,24 +133,16 @@ def _leave(code: Exit) -> None:
 
 
 def _check_server() -> None:
-    import httpx
-    from prefect.settings import get_current_settings
+    from flows.configured_server import check_server, server_address
 
-    url = get_current_settings().api.url
-    if not url:
-        say(
-            "No Prefect server is configured: starting a temporary one, which takes about ten seconds. "
-            "`prefect server start` and PREFECT_API_URL=http://127.0.0.1:4200/api save them."
-        )
+    address = server_address()
+    if address:
+        check_server(address, "unset PREFECT_API_URL to do without")
         return
-    try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=10)
-    except httpx.HTTPError as error:
-        fail(
-            f"The Prefect server at {url} does not answer ({type(error).__name__}); nothing was attempted. Start it "
-            "(`prefect server start`), or unset PREFECT_API_URL to do without.",
-            Exit.USAGE,
-        )
+    say(
+        "No Prefect server is configured: starting a temporary one, which takes about ten seconds. "
+        "`prefect server start` and PREFECT_API_URL=http://127.0.0.1:4200/api save them."
+    )
 
 
 def _table(report: SyncReport) -> Table:

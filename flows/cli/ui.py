@@ -74,9 +74,11 @@ def _tell(address: str, home: Path | None, open_browser: bool, *, as_json: bool)
 
 def _configured() -> str | None:
     """The UI's address of the server that Prefect is set to use, or None."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL
+    from prefect.settings import PREFECT_UI_URL
 
-    api: str | None = PREFECT_API_URL.value()
+    from flows.configured_server import server_address
+
+    api = server_address()
     return api and (PREFECT_UI_URL.value() or api.removesuffix("/").removesuffix("/api"))
 
 

@@ -1,3 +1,4 @@
+import json
 import signal
 import socket
 
@@ -11,6 +12,14 @@ def test_a_server_that_prefect_is_set_to_use_is_named_and_none_is_started(aimd_p
     assert process.returncode == 0
     assert out == '{"url": "http://127.0.0.1:9", "home": null, "started": false}\n'
     assert "none was started" in err
+
+
+def test_an_address_that_is_none_is_a_sentence(aimd_process):
+    process = aimd_process("ui", "--json", env={"PREFECT_API_URL": "http://[bad/api"})
+    out, err = process.communicate()
+    assert process.returncode == 2
+    assert "Prefect's settings cannot be used" in json.loads(out)["error"]
+    assert "Traceback" not in err
 
 
 def test_a_home_that_is_not_there_is_a_sentence(aimd, monkeypatch):

@@ -186,10 +186,13 @@ def test_a_worker_runs_them_by_schedule_one_at_a_time_and_knows_the_rate_after_i
     assert first_rate == pytest.approx(learned.rate, rel=0.1)
 
 
-@pytest.mark.parametrize("script", ["deploy.py", "serve.py"])
-def test_without_a_server_nothing_is_deployed_and_it_is_said(tmp_path: Path, script):
-    made = Deployed("", tmp_path, {**os.environ, "PREFECT_HOME": str(tmp_path)})
+@pytest.mark.parametrize("script", ["deploy.py", "serve.py", "automations.py"])
+@pytest.mark.parametrize(
+    ("url", "words"), [("", "PREFECT_API_URL=http"), ("http://127.0.0.1:9/api", "does not answer")]
+)
+def test_without_a_server_nothing_is_deployed_and_it_is_said(tmp_path: Path, script: str, url: str, words: str):
+    made = Deployed("", tmp_path, {**os.environ, "PREFECT_HOME": str(tmp_path), "PREFECT_API_URL": url})
     with made.process("script", f"{ROOT}/deployments/{script}") as process:
         assert process.wait(timeout=60) == 2
-    assert "PREFECT_API_URL=http" in made.logs()
+    assert words in made.logs()
     assert "Traceback" not in made.logs()
