@@ -3,7 +3,7 @@
     CollectError              the stream is reported as not complete, the others go on; its cursor stays
     |-- BadPage               a fault: tried again, then given up; the next run starts at the same page
     |-- TooLarge              an answer larger than may be held in memory; someone must act
-    |-- ForeignLink           a next page at another host, which nothing is sent to; someone must look
+    |-- ForeignLink           a next page at another host, a file not at https: nothing is sent; someone must look
     |-- ParentsLeft           a stream was listed only of some of its parents, or not all of them are known
     |-- Refused               the vendor says no to this credential or request; someone must act
     |   `-- CursorExpired     it no longer knows the page cursor; the listing begins anew
@@ -31,7 +31,7 @@ class TooLarge(CollectError):
 
 
 class ForeignLink(CollectError):
-    """A page points to another host than the API's. Nothing was sent there."""
+    """A page points to another host than the API's, or a file is not at https. Nothing was sent there."""
 
 
 class ParentsLeft(CollectError):

@@ -1,6 +1,7 @@
 """The pages of one listing, one after the other, from the vendor into the store.
 
-Whatever stops it, the store is whole: a page and the cursor behind it are one transaction.
+Whatever stops it, the store is whole: a page and the cursor behind it are one transaction. Of a page with many files,
+what fits into memory is stored before; if the page comes again, it is known.
 """
 
 from __future__ import annotations

@@ -270,62 +270,6 @@ class TestFiles:
         counted = vendor.stats()["by_path"].items()
         return sum(n for path, n in counted if "download" in path or "storage" in path or "/content" in path)
 
-    @pytest.fixture
-    def files_at(self, collector_of):
-        """One record with a file at an address; gives what came of a sync and what was asked."""
-
-        def run(address, answer=b"content"):
-            def vendor(request):
-                asked.append(request)
-                if request.url.path == "/v1/companies":
-                    return httpx.Response(200, json={"data": [{"uuid": "c", "url": address}]})
-                return httpx.Response(answer) if isinstance(answer, int) else httpx.Response(200, content=answer)
-
-            asked = []
-            source = SOURCES["fieldguide"]
-            companies = replace(source.stream("companies"), content="url")
-            collector = collector_of(
-                base_url="https://api.fieldguide.test",
-                transport=httpx.MockTransport(vendor),
-                source=replace(source, streams=(companies,)),
-            )
-            return collector.sync("companies"), asked, collector
-
-        return run
-
-    def test_of_another_host_get_no_token_and_their_address_is_in_no_log(self, files_at, caplog):
-        caplog.set_level("DEBUG")
-        came, asked, collector = files_at("https://files.test/a?X-Amz-Signature=s")
-        assert asked[1].url.query == b"X-Amz-Signature=s"
-        assert "GET https://files.test/..." in caplog.text
-        assert "X-Amz" not in caplog.text
-        assert came.complete
-        assert "Authorization" in asked[0].headers
-        assert "Authorization" not in asked[1].headers
-        assert self.contents(collector, "companies")["c"]["size"] == 7
-
-    def test_too_large_to_keep_leave_their_hash(self, files_at, monkeypatch):
-        monkeypatch.setattr("flows.files.KEPT", 6)
-        _, _, collector = files_at("https://files.test/a")
-        content = self.contents(collector, "companies")["c"]
-        assert content == {"sha256": hashlib.sha256(b"content").hexdigest(), "size": 7, "media_type": ""}
-
-    @pytest.mark.parametrize("address", ["http://files.test/a", "ftp://files.test/a", "http://169.254.169.254/latest"])
-    def test_that_are_not_https_are_not_asked_for(self, files_at, address):
-        came, asked, _ = files_at(address)
-        assert "not https; nothing was sent there" in came.problem.message
-        assert len(asked) == 1
-
-    def test_that_cannot_be_had_are_said_and_nothing_is_stored_without_them(self, files_at):
-        came, _, collector = files_at("https://files.test/a", 403)
-        assert "a file of companies that cannot be had (403)" in came.problem.message
-        assert collector.versions("companies") == []
-
-    def test_none_is_none(self, files_at):
-        came, _, collector = files_at(None)
-        assert came.complete
-        assert self.contents(collector, "companies") == {"c": None}
-
 
 def test_the_blocks_of_every_page_down_to_the_last(start_vendor, collector_of, clock):
     world = World(seed=3, users=1, pages=6, data_sources=0, blocks=12)
