@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from flows.answer import Answer
 from flows.errors import BadPage
-from flows.listing import Page, advance, as_text, as_time, floor_of, page_request, read_page
-from flows.paginators import CursorPaginator, PageRequest
+from flows.listing import Page, advance, as_text, as_time, fingerprint, floor_of, page_request, read_page
+from flows.paginators import CursorPaginator, PageRequest, Whole
 from flows.stream import Stream
+from flows.windows import WindowPaginator
 from state.records import Listing
 
 PAGING = CursorPaginator("body", "start_cursor", "next_cursor", "has_more", "page_size", 100)
@@ -112,6 +113,17 @@ class TestReadingAPage:
         page = read(cut, {"results": [], "stopped": "too many"})
         assert (page.cut, page.next_cursor) == ("too many", None)
 
+    def test_a_list_says_nothing_of_a_cut(self):
+        listed = stream(records="", paginator=Whole(), cut=lambda answer: answer.get("stopped"))
+        assert read(listed, [{"id": "a"}]).cut == ""
+
+    def test_what_has_no_id_is_named_by_all_of_it(self):
+        page = read(stream(primary_key=(), watermark=""), answer({"x": 1, "y": 2}, {"y": 2, "x": 1}, "a", None))
+        names = [name for name, _ in page.records]
+        assert names[0] == names[1]
+        assert len(set(names)) == 3
+        assert [record for _, record in page.records][2:] == ["a", None]
+
 
 class TestTheFloor:
     def test_a_first_listing_wants_everything(self):
@@ -202,6 +214,17 @@ class TestCircles:
     def test_a_page_that_points_to_one_before(self):
         step = advance(PLAIN, listing(page_cursor="b", pages=2), page(next_cursor="a"), None, seen={"a"})
         assert "page 3 points to a page that came before" in step.broken
+
+    def test_a_page_that_brings_the_same_again(self):
+        known = {fingerprint(page(1, 2))}
+        step = advance(PLAIN, listing(page_cursor="b", pages=2), page(1, 2, next_cursor="c"), None, seen=known)
+        assert "page 3 brings just what a page before it brought" in step.broken
+
+    def test_but_where_windows_overlap_it_may(self):
+        windows = stream(watermark="", paginator=WindowPaginator(PAGING, "created", lambda value: {"from": value}))
+        known = {fingerprint(page(1, 2))}
+        step = advance(windows, listing(page_cursor="b", pages=2), page(1, 2, next_cursor="c"), None, seen=known)
+        assert not step.broken
 
     def test_a_page_that_points_on(self):
         assert not advance(
