@@ -274,8 +274,7 @@ class TestManyOnAPage:
     def test_end_with_the_sync_that_is_stopped(self, vendor, clock, monkeypatch):
         stop = Stop()
         monkeypatch.setattr(clock, "sleep", stop.sleep)
-        answer = vendor.answer
-        vendor.answer = lambda request: stop.set() or answer(request)
+        vendor.answer = lambda request: stop.set() or httpx.Response(200)
         assert "The sync was stopped" in vendor.sync().problem.message
         assert len(vendor.asked) == 1
 
@@ -289,6 +288,7 @@ class TestManyOnAPage:
 
         stop = Stop()
         monkeypatch.setattr(clock, "sleep", stop.sleep)
+        vendor.addresses = [SIGNED]
         vendor.answer = lambda request: httpx.Response(200, stream=Endless())
         assert "The sync was stopped" in vendor.sync().problem.message
         assert len(vendor.asked) == 1
