@@ -68,6 +68,10 @@ def _parameters(given: list[str]) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise ConfigurationError(f"--param takes KEY=VALUE, not {text!r}. Nothing was sent.")
+        if name in pairs:
+            raise ConfigurationError(
+                f"--param {name} is given twice: {pairs[name]!r} and {value!r}. Nothing was sent; give one."
+            )
         pairs[name] = value
     return pairs
 
@@ -101,6 +105,7 @@ def _run(**arguments: Any) -> tuple[SyncReport, str]:
     import httpx
     from prefect.exceptions import PrefectException
 
+    from flows.credentials import credential_for
     from flows.progress import listener, listener_for
     from flows.sync import reported
     from flows.sync import sync as flow
@@ -110,6 +115,7 @@ def _run(**arguments: Any) -> tuple[SyncReport, str]:
         listener.set(shown)
         reported.set(reports.append)
         try:
+            credential_for(arguments["source"], arguments["credentials"])  # a block is on the server
             state: Any = flow(**arguments, return_state=True)
         except KeyboardInterrupt:
             fail("Stopped; what was collected is kept. Run again to go on.", Exit.INTERRUPTED)

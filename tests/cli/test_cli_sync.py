@@ -2,7 +2,11 @@
 
 import json
 
+import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from flows.blocks import NotionCredentials
 
 
 @pytest.fixture
@@ -35,3 +39,23 @@ def test_what_is_no_server_is_a_sentence(syncs, aimd_process, url, says):
     assert says in answer["error"]
     assert "nothing was attempted" in answer["error"]
     assert answer["error"] in errors
+
+
+def test_a_parameter_that_is_given_twice_is_a_sentence(syncs):
+    code, answer, _ = syncs("--param", "data_source=a", "--param", "data_source=b")
+    assert code == 2
+    assert answer["error"] == "--param data_source is given twice: 'a' and 'b'. Nothing was sent; give one."
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("block", "says"), [("nope", "no NotionCredentials block 'nope'"), ("torn", "from the block 'torn' holds a space")]
+)
+def test_a_block_that_cannot_be_used_is_a_sentence_and_no_run(syncs, server, block, says):
+    with temporary_settings({PREFECT_API_URL: f"{server}/api"}):
+        NotionCredentials(token="two words").save("torn", overwrite=True, _sync=True)
+    code, answer, _ = syncs("--credentials", block, PREFECT_API_URL=f"{server}/api")
+    assert code == 2
+    assert says in answer["error"]
+    runs = httpx.post(f"{server}/api/flow_runs/filter", json={"flow_runs": {"name": {"any_": ["notion-default"]}}})
+    assert runs.json() == []
