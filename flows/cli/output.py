@@ -13,6 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]
 """The option that every command has."""
 
+_answered: ContextVar[bool] = ContextVar("aimd_answered", default=False)
+"""Whether the command has printed its JSON value, so that what fails after it adds no second one."""
 _WIDE = 10_000
 """Columns of a pipe: nothing is wrapped or cut for a program that reads lines."""
 
@@ -66,6 +69,7 @@ def emit(value: Any, *, as_json: bool, table: Callable[[], RenderableType] | Non
         print(json.dumps(value, indent=indent, ensure_ascii=not unicode, allow_nan=False))  # noqa: T201
     elif value != []:
         render(table())
+    _answered.set(True)
     sys.stdout.flush()  # here and not at the interpreter's end, where a closed pipe can no longer be caught
 
 
@@ -124,7 +128,7 @@ class Failed(typer.Exit):
 
 
 def fail(message: str, code: Exit = Exit.INCOMPLETE) -> NoReturn:
-    """End the command with a sentence on stderr; within `friendly(as_json=True)` also `{"error": ...}` on stdout.
+    """End the command with a sentence on stderr; within `friendly(as_json=True)`, JSON if stdout is still empty.
 
     Raises:
         Failed: Always; a `typer.Exit`.
@@ -141,7 +145,7 @@ def friendly(as_json: bool = False) -> Iterator[None]:
     to wait 75, another refusal of the vendor 1, Ctrl-C 130, a reader of stdout that has gone 1 without a word.
 
     Args:
-        as_json: Whether stdout must hold one JSON value in any case.
+        as_json: Whether stdout must hold one JSON value in any case: the result, or else `{"error": ...}`.
 
     Example:
         >>> from state.errors import DatabaseUnavailable
@@ -153,12 +157,13 @@ def friendly(as_json: bool = False) -> Iterator[None]:
         {"error": "No database there."}
         2
     """
+    _answered.set(False)
     try:
         try:
             with _explained():
                 yield
         except Failed as failure:
-            if as_json:
+            if as_json and not _answered.get():
                 emit({"error": failure.message}, as_json=True)
             raise
     except BrokenPipeError:

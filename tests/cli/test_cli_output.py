@@ -35,6 +35,20 @@ def test_what_a_user_can_cause_is_a_sentence_and_a_code(error, code, capsys):
     assert json.loads(captured.out) == {"error": "why"}
 
 
+@pytest.mark.parametrize("late", [Throttled("why"), KeyboardInterrupt()], ids=repr)
+def test_what_fails_after_the_result_adds_no_second_value(late, capsys):
+    def served() -> None:
+        emit({"url": "http://127.0.0.1:4200"}, as_json=True)
+        raise late
+
+    with pytest.raises(typer.Exit) as stopped, friendly(as_json=True):
+        served()
+    captured = capsys.readouterr()
+    assert stopped.value.exit_code in (Exit.TRY_LATER, Exit.INTERRUPTED)
+    assert json.loads(captured.out) == {"url": "http://127.0.0.1:4200"}
+    assert captured.err in ("why\n", "Stopped.\n")
+
+
 def test_ctrl_c_is_130(capsys):
     with pytest.raises(typer.Exit) as stopped, friendly():
         raise KeyboardInterrupt
