@@ -36,8 +36,8 @@ def current(as_json: Json = False) -> None:
 def upgrade(as_json: Json = False) -> None:
     """Bring the schema up to date.
 
-    Makes the database if there is none. Every command that writes does the same by itself; this one is for those who
-    want to do it at a time of their own.
+    Makes the database if there is none. Every command that opens one, but for `aimd db current`, brings its schema up
+    to date by itself; this one is for those who want to do it at a time of their own.
     """
     from state.schema import status, upgrade_url
     from state.store import default_url
@@ -64,9 +64,9 @@ def prune(
     By default what is older than 400 days, and what is more than 100,000 events of a limiter; that much goes by itself
     as new events come. What a limiter knows, its newest event, and all evidence stay.
     """
-    from flows.cli.opening import for_reading
+    from flows.cli.opening import existing_store
 
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         pruned = store.prune(days=days, rows=rows)
         say(f"{pruned:,} events went from the database {store.url}.")
         emit({"url": store.url, "pruned": pruned}, as_json=as_json, table=lambda: _pruned(store.url, pruned))

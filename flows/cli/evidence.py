@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.opening import database, for_reading
+from flows.cli.opening import database, existing_store
 from flows.cli.output import Exit, Json, emit, epilog, fail, friendly, moment, say, table
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def list_evidence(
 
     Oldest first, without their content.
     """
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         found = list(
             store.evidence.versions(source=source, stream=stream, tenant=tenant, partition=partition, limit=limit)
         )
@@ -71,7 +71,7 @@ def show(
 
     The content is checked against the SHA-256 that was stored with it.
     """
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         if raw and as_json:
             fail("--raw and --json exclude each other.", Exit.USAGE)
         versions = _of_one_record(store, source, stream, external_id, tenant, partition)

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli.learned import event_rows, limiters
-from flows.cli.opening import database, for_reading
+from flows.cli.opening import database, existing_store
 from flows.cli.output import Exit, Json, emit, fail, friendly, say, write_file
 
 
@@ -35,7 +35,7 @@ def export(
 
     Times are epoch seconds, rates are requests per second.
     """
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         if as_json and form is Format.CSV and output is None:
             fail("CSV on stdout is not JSON: leave out --json, or add --output FILE.", Exit.USAGE)
         found = limiters(store)

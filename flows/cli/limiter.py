@@ -11,7 +11,7 @@ import typer
 
 from flows.cli.export import export
 from flows.cli.learned import Learned, event_rows, limiters
-from flows.cli.opening import database, for_reading
+from flows.cli.opening import database, existing_store
 from flows.cli.output import Exit, Json, emit, epilog, fail, friendly, moment, rate, say, table, write_file
 from flows.cli.presets import api_names
 
@@ -38,7 +38,7 @@ def list_limiters(quota_key: QuotaKey = None, as_json: Json = False) -> None:
 
     One a bucket, api/scope/quota key: its rate now in requests per second, and what it has met.
     """
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         _emit_rows(_found(store, None, quota_key), as_json=as_json)
 
 
@@ -48,7 +48,7 @@ def show(api: Api, quota_key: QuotaKey = None, as_json: Json = False) -> None:
 
     One, unless tenants or scopes have limits of their own. Rates are requests per second.
     """
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         _emit_rows(_found(store, api, quota_key), as_json=as_json)
 
 
@@ -70,7 +70,7 @@ def history(
     Oldest first: each increase, backoff and hold, with what caused it. Rates are requests per second, Retry-After
     ("retry") and holds seconds. On a terminal one limiter is drawn too.
     """
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         found = _found(store, api, quota_key)
         if svg is not None:
             _draw(found, limit, svg)
@@ -95,7 +95,7 @@ def reset(
 
     Their rate, their history and any hold: the next run begins anew.
     """
-    with friendly(as_json), for_reading() as store:
+    with friendly(as_json), existing_store() as store:
         found = _found(store, api, quota_key)
         rows = [{**each.row, "events": store.history_length(each.bucket)} for each in found]
         if found and not yes:

@@ -1,4 +1,4 @@
-"""Opening the database for commands that only look, and finding APIs by name in it."""
+"""The database of the commands that have use for none but one that is there: opened, and named."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def for_reading() -> Iterator[Store]:
+def existing_store() -> Iterator[Store]:
     """The store of `AIMD_DATABASE_URL`; an empty one if that is a file which is not there, so that none is made.
+
+    It may be written to, and its schema is brought up to date if need be.
 
     Raises:
         StateError: The database cannot be used.

@@ -1,10 +1,12 @@
 import os
 import sqlite3
+from pathlib import Path
 
 import pytest
 
 from state.schema import HEAD
 
+OLD = Path(__file__).parents[1] / "state" / "schemas" / "0001.sqlite.sql"
 READING = [
     ("limiter", "list"),
     ("limiter", "history", "notion"),
@@ -76,6 +78,16 @@ def test_current_reads_what_cannot_be_written(aimd, learned):
     os.chmod(learned, 0o400)
     assert aimd("db", "current", "--json").json["revision"] == HEAD
     assert aimd("db", "upgrade", "--json").code == 2
+
+
+@pytest.mark.parametrize("command", [*READING, *WRITING], ids=" ".join)
+def test_every_command_but_current_brings_an_old_database_up_to_date(aimd, database, command):
+    database.parent.mkdir()
+    with sqlite3.connect(database) as connection:
+        connection.executescript(OLD.read_text())
+    assert aimd("db", "current", "--json").json["revision"] == "0001"
+    aimd(*command, "--json")  # there may be nothing that it is asked for
+    assert aimd("db", "current", "--json").json["revision"] == HEAD
 
 
 def test_upgrade_leaves_what_is_newer(aimd, learned):
