@@ -4,7 +4,8 @@
     |-- BadPage               a fault: tried again, then given up; the next run starts at the same page
     |-- TooLarge              an answer larger than may be held in memory; someone must act
     |-- ForeignLink           a next page at another host, a file not at https: nothing is sent; someone must look
-    |-- ParentsLeft           a stream was listed only of some of its parents, or not all of them are known
+    |-- ParentsLeft           a stream was listed only of some of its parents
+    |-- ParentsUnknown        a stream was listed only of the parents that are known; theirs says what to do
     |-- Refused               the vendor says no to this credential or request; someone must act
     |   `-- CursorExpired     it no longer knows the page cursor; the listing begins anew
     `-- ListingCut            the vendor ended the listing before its end, or its paging goes in circles; what came is
@@ -36,6 +37,10 @@ class ForeignLink(CollectError):
 
 class ParentsLeft(CollectError):
     """A stream that is listed for each of its parents was not listed for all of them; the others are kept."""
+
+
+class ParentsUnknown(CollectError):
+    """A stream was listed for each parent that is known, and the listing of the parents has not ended complete."""
 
 
 class Refused(CollectError):

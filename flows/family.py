@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from weakref import WeakKeyDictionary
 
-from flows.errors import CollectError, ParentsLeft, Refused
+from flows.errors import CollectError, ParentsLeft, ParentsUnknown, Refused
 from flows.members import are_all_known, is_due, members, orphans
 from flows.outcome import Chunk
 from flows.sources import Task
+from flows.stopping import Stopped
 from flows.walk import Wanted, walk
 from limiter import AimdClient
 from state.evidence import EvidenceStore
@@ -38,7 +40,8 @@ class _Round:
     Attributes:
         run: The sync.
         pending: Whose children are still to be listed.
-        failed: Why they cannot be, by partition.
+        met: The partitions that are or were pending. The clock does not tell, since it may be set back.
+        failed: Why they cannot be listed, by partition.
         in_a_row: How many since the last that could.
         listed: Records met.
         expected: Records met by the last complete listings of all.
@@ -46,6 +49,7 @@ class _Round:
 
     run: str
     pending: deque[Task] = field(default_factory=deque)
+    met: set[str] = field(default_factory=set)
     failed: dict[str, CollectError] = field(default_factory=dict)
     in_a_row: int = 0
     listed: int = 0
@@ -66,8 +70,11 @@ def walk_family(
     """As `flows.walk.walk`, for a stream that has a parent.
 
     Raises:
-        ParentsLeft: Some parents' children could not be listed, or not all parents are known; also as `walk`.
+        ParentsLeft: Some parents' children could not be listed.
+        ParentsUnknown: Not all parents are known.
+        Exception: As `walk`.
     """
+    sleep(0.0)  # where a sync that is stopped ends before it looks for parents
     evidence, counts = store.evidence, Counts()
     round_ = _round_of(evidence, task, provenance.run_id)
     begun_with = round_.listed
@@ -85,7 +92,7 @@ def walk_family(
                         yield Chunk(counts, listed=round_.listed, expected=round_.expected)
                 round_.in_a_row = 0
             except CollectError as error:
-                _note(round_, task, child, error)
+                _note(round_, evidence, task, child, error)
             round_.pending.popleft()
     for child, cursor in orphans(evidence, task):
         counts += _bury(evidence, child, cursor, provenance)
@@ -94,7 +101,7 @@ def walk_family(
     if round_.failed:
         raise _left(task, round_)
     if not known:
-        raise ParentsLeft(
+        raise ParentsUnknown(
             f"{task.source.title} was asked for {task.stream.name} only of those {task.above.stream.name} that are "
             "known, since their own listing did not end complete"
         )
@@ -115,18 +122,49 @@ def _fill(round_: _Round, evidence: EvidenceStore, task: Task, wanted: Wanted) -
     now, cursors = evidence.now(), evidence.cursors(task.collection)
     family = [(child, cursors.get(child.collection.partition, Cursor())) for child in members(evidence, task)]
     round_.expected = sum(cursor.expected for _, cursor in family)
-    due = [each for each in family if is_due(*each, wanted, now) and each[0].collection.partition not in round_.failed]
-    # What is half done first, then what was listed longest ago: a sync that is always killed gets round, too.
-    due.sort(key=lambda each: (each[1].listing is None, each[1].completed_at))
-    round_.pending.extend(child for child, _ in due)
+    due = [
+        (child, cursor)
+        for child, cursor in family
+        if child.collection.partition not in round_.met and is_due(child, cursor, wanted, now)
+    ]
+    round_.pending.extend(_in_turn(due))
+    round_.met.update(child.collection.partition for child in round_.pending)
     return bool(due)
 
 
-def _note(round_: _Round, task: Task, child: Task, error: CollectError) -> None:
+def _in_turn(due: list[tuple[Task, Cursor]]) -> Iterator[Task]:
+    """What is half done first, then what was listed longest ago: a sync that is always killed gets round, too.
+
+    What could be had the last time stands between what could not and what nobody has asked for: so refusals in a row
+    keep from a sync nothing that it can have, and it asks for little more that is refused than for what is not.
+    """
+    half_done, had, others = list[Task](), list[Task](), list[Task]()
+    for child, cursor in sorted(due, key=lambda each: _last_tried(each[1])):
+        if _is_half_done(cursor):
+            half_done.append(child)
+        elif cursor.listing is None and cursor.completed_at:
+            had.append(child)
+        else:
+            others.append(child)
+    yield from half_done
+    yield from (child for pair in zip_longest(others, had) for child in pair if child is not None)
+
+
+def _last_tried(cursor: Cursor) -> float:
+    return cursor.completed_at if cursor.listing is None else cursor.listing.began_at
+
+
+def _is_half_done(cursor: Cursor) -> bool:
+    return cursor.listing is not None and cursor.listing.pages > 0
+
+
+def _note(round_: _Round, evidence: EvidenceStore, task: Task, child: Task, error: CollectError) -> None:
     """Keep why a parent's children cannot be had, unless it concerns all of them."""
-    if isinstance(error, Refused) and error.status == 401:
+    if isinstance(error, Stopped) or (isinstance(error, Refused) and error.status == 401):
         raise error
     round_.failed[child.collection.partition] = error
+    if _is_half_done(evidence.cursor(child.collection)):  # some could be had, which says nothing of the others
+        return
     round_.in_a_row += 1
     if round_.in_a_row >= IN_A_ROW:
         failed = _left(task, round_)

@@ -16,10 +16,12 @@ class Problem:
     Attributes:
         message: One sentence: what happened, what was kept, what to do.
         retry_at: When the same would work, epoch seconds; 0.0 if waiting does not help or nobody knows.
+        follows: It comes of another stream's problem, and is gone with that.
     """
 
     message: str
     retry_at: float = 0.0
+    follows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class SyncReport:
     @property
     def retry_at(self) -> float:
         """When it is worth trying again, epoch seconds; 0.0 unless waiting is all it takes."""
-        times = [problem.retry_at for problem in self.problems]
+        times = [problem.retry_at for problem in self.problems if not problem.follows]
         return max(times) if times and all(times) else 0.0
 
     @property

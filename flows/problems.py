@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx
 
-from flows.errors import CursorExpired, ListingCut
+from flows.errors import CursorExpired, ListingCut, ParentsUnknown
 from flows.outcome import Problem
 from flows.sources import Task
 from limiter import TryLater, VendorError
@@ -30,4 +30,5 @@ def problem_of(task: Task, error: Exception) -> Problem:
         )
     if isinstance(error, CursorExpired | ListingCut):
         return Problem(f"{error}. {kept}; the next run lists it from the beginning.")
-    return Problem(f"{error}. {kept}, the cursor stays where it was; run again to go on.")
+    said = f"{error}. {kept}, the cursor stays where it was; run again to go on."
+    return Problem(said, follows=isinstance(error, ParentsUnknown))

@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from flows.listing import as_text
-from flows.outcome import Chunk
+from flows.outcome import Chunk, SyncReport
 from flows.paginators import CursorPaginator
 from flows.sources import plan
+from flows.stopping import Stop
 from flows.stream import Parameter, Parent, Source, Stream
 from limiter import ConfigurationError
 
@@ -283,6 +284,101 @@ class TestWhatStandsInTheWay:
         came = sync(collector, "repositories", "branches")
         assert "needs 'name' in its path, and branches of 1 has none" in came.problem.message
         assert there(collector, "branches") == {"2": ["main"]}
+
+
+class TestManyThatAreAlwaysRefused:
+    """More than are asked for in a row."""
+
+    @pytest.fixture
+    def repositories(self, vendor):
+        vendor.lists["/orgs/acme/repos"] = []
+
+        def make(*numbers, refused=False):
+            """Repositories with a branch each, or whose branches are refused; gives the paths of their branches."""
+            vendor.lists["/orgs/acme/repos"] += [repository(number) for number in numbers]
+            paths = [f"/repos/acme/r{number}/branches" for number in numbers]
+            vendor.lists |= {path: named("main") for path in paths}
+            vendor.refuses |= dict.fromkeys(paths if refused else (), 403)
+            return paths
+
+        return make
+
+    def listed(self, collector, vendor, fine):
+        """How many of those that can be listed a sync lists."""
+        vendor.asked.clear()
+        assert not sync(collector, "repositories", "branches").complete
+        return sum(path in vendor.asked for path in fine)
+
+    def test_keep_from_a_later_sync_nothing_that_can_be_had(self, collector, vendor, repositories):
+        fine = []
+        for number in range(10, 34, 2):
+            repositories(number, refused=True)
+            fine += repositories(number + 1)
+        assert [self.listed(collector, vendor, fine) for _ in range(3)] == [12, 12, 12]
+
+    def test_nor_do_those_that_came_later(self, collector, vendor, repositories):
+        fine = repositories(*range(10, 22))
+        sync(collector, "repositories", "branches")
+        refused = repositories(*range(30, 70), refused=True)
+        for _ in range(2):
+            assert self.listed(collector, vendor, fine) == 12
+            assert sum(path in vendor.asked for path in refused) == 12 + 10, "one between two, and then ten in a row"
+        assert self.listed(collector, vendor, refused) > 0
+        assert {path for path in refused if vendor.times(path)}, "each has its turn"
+
+    def test_nor_do_those_that_are_refused_half_way(self, collector, vendor, repositories, collector_of):
+        fine, broken = repositories(10, 11), repositories(*range(20, 32))
+        vendor.lists |= {path: named("a", "b", "c") for path in broken}
+
+        def answer(request):
+            if request.url.params.get("after") and request.url.path.removeprefix("/v1") in broken:
+                return httpx.Response(422, json={"message": "Too deep."})
+            return vendor.answer(request)
+
+        collector = collector_of(transport=httpx.MockTransport(answer), source=ACME)
+        assert [self.listed(collector, vendor, fine) for _ in range(2)] == [2, 2]
+
+
+class TestAClockThatIsSetBack:
+    @pytest.mark.parametrize("pages", [1, 20])
+    def test_lists_no_child_again(self, collector_of, vendor, clock, pages):
+        def answer(request):
+            if not any("branches" in path for path in vendor.asked):
+                clock.now -= 600 if "branches" in request.url.path else 0
+            return vendor.answer(request)
+
+        collector = collector_of(transport=httpx.MockTransport(answer), source=ACME)
+        came = sync(collector, "repositories", "branches", pages=pages)
+        assert (came.counts.records, came.counts.pages, came.listed) == (4, 4, 4)
+        assert not came.complete, "nobody can tell any more that the parents' listing was of this sync"
+
+
+class TestAStopOfTheSync:
+    @pytest.fixture
+    def stop(self, collector, monkeypatch):
+        """Asked of in place of every wait, between two pages also."""
+        stop = Stop()
+        monkeypatch.setattr(collector.clock, "sleep", lambda _: stop.sleep(0))
+        return stop
+
+    def test_is_no_refusal_of_one_parent(self, collector, vendor, stop):
+        collector.client |= {"event_hooks": {"response": [lambda _: "branches" in vendor.asked[-1] and stop.set()]}}
+        came = sync(collector, "repositories", "branches")
+        assert came.problem.message.startswith("The sync was stopped. What was collected is kept")
+        assert sum("branches" in path for path in vendor.asked) == 1
+
+    def test_is_heard_before_the_first_parent_is_looked_for(self, collector, stop):
+        stop.set()
+        assert collector.chunk("branches", params=ORG).problem.message.startswith("The sync was stopped.")
+
+
+def test_a_wait_for_the_parents_is_one_for_their_children(collector, vendor):
+    """Whether waiting helps is for the parents' own listing to say."""
+    vendor.refuses["/orgs/acme/repos"] = httpx.Response(429, headers={"Retry-After": "600"})
+    collector.client |= {"max_wait": 60}
+    report = SyncReport("acme", "default", {name: sync(collector, name) for name in ("repositories", "branches")})
+    assert [chunk.complete for chunk in report.streams.values()] == [False, False]
+    assert report.retry_at == report.streams["repositories"].problem.retry_at > 0
 
 
 class TestOnlyWhatChanged:
