@@ -22,10 +22,18 @@ import anyio.to_thread
 import httpx
 
 from flows import minting
-from flows.errors import Refused
 from flows.sealing import Seal
 from flows.words import clock_time
-from limiter import AimdClient, AsyncAimdClient, Bounds, ConfigurationError, TryLater, VendorError, WaitTooLong
+from limiter import (
+    AimdClient,
+    AsyncAimdClient,
+    Bounds,
+    ConfigurationError,
+    Terminal,
+    TryLater,
+    VendorError,
+    WaitTooLong,
+)
 from limiter.bounds import fault_delay, is_replayable, may_try_again
 from limiter.effects import Send, Sleep, arun, run
 from limiter.redaction import hide
@@ -84,27 +92,16 @@ _Step = _Transact | Sleep | Send
 
 
 class ClientCredentialsAuth(httpx.Auth):
-    """Authorizes requests to one host with a token that all who use its client's database share.
+    """Authorizes a client's requests to its API with a token that all who use its database share.
 
     Args:
         grant: What to ask for it with.
-        base_url: The API's address; requests to other hosts get no token.
         monotonic: Seconds of a clock that is never set.
     """
 
-    def __init__(self, grant: Grant, base_url: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, grant: Grant, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._grant = grant
-        self._base_url = base_url
         self._monotonic = monotonic
-        url = httpx.URL(base_url)
-        self._origin = origin(url)
-        self._url = url.copy_with(raw_path=grant.token_path.encode())
-        self._key = TokenKey(str(self._url.copy_with(userinfo=b"")), grant.client_id)
-        self._seal = Seal(grant.client_secret, f"{self._key.issuer}\0{grant.client_id}\0{grant.scope}")
-        self._held: _Held | None = None
-        self._client: AimdClient | AsyncAimdClient | None = None
-        self._bounds = Bounds()
-        self._sleep: Callable[[float], Any] = time.sleep
 
     def __repr__(self) -> str:
         return f"ClientCredentialsAuth({self._grant!r})"
@@ -113,9 +110,44 @@ class ClientCredentialsAuth(httpx.Auth):
         self, client: AimdClient | AsyncAimdClient, bounds: Bounds, sleep: Callable[[float], Any]
     ) -> ClientCredentialsAuth:
         """See `limiter.client.ClientAuth`."""
-        bound = ClientCredentialsAuth(self._grant, self._base_url, self._monotonic)
-        bound._client, bound._bounds, bound._sleep = client, bounds, sleep
-        return bound
+        return _OfClient(self._grant, client, bounds, sleep, self._monotonic)
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:  # noqa: ARG002
+        """See `httpx.Auth`.
+
+        Raises:
+            ConfigurationError: Always: the client has no database.
+        """
+        raise self._homeless()
+
+    def _homeless(self) -> ConfigurationError:
+        return ConfigurationError(
+            f"The client id and secret of {self._grant.origin} work in a client of limiter.make_client_for or "
+            "make_async_client_for only, with whose database the token is shared. Nothing was sent."
+        )
+
+
+class _OfClient(ClientCredentialsAuth):
+    """The same of one client, whose requests to other hosts get no token."""
+
+    def __init__(
+        self,
+        grant: Grant,
+        client: AimdClient | AsyncAimdClient,
+        bounds: Bounds,
+        sleep: Callable[[float], Any],
+        monotonic: Callable[[], float],
+    ) -> None:
+        super().__init__(grant, monotonic)
+        self._client = client
+        self._bounds = bounds
+        self._sleep = sleep
+        url = httpx.URL(client.limiter.config.base_url)
+        self._origin = origin(url)
+        self._url = url.copy_with(raw_path=grant.token_path.encode())
+        self._key = TokenKey(str(self._url.copy_with(userinfo=b"")), grant.client_id)
+        self._seal = Seal(grant.client_secret, f"{self._key.issuer}\0{grant.client_id}\0{grant.scope}")
+        self._held: _Held | None = None
 
     def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """See `httpx.Auth`."""
@@ -205,8 +237,9 @@ class ClientCredentialsAuth(httpx.Auth):
             lease: A name for this need.
 
         Raises:
-            Refused: The vendor gives none, or another program takes it away.
+            Terminal: The vendor gives none, or another program takes it away.
             WaitTooLong: It would have to wait longer than the client may.
+            httpx.HTTPStatusError: The vendor answers with faults.
             httpx.TransportError: The vendor cannot be reached.
         """
         bounds = self._bounds.of(request)
@@ -221,9 +254,9 @@ class ClientCredentialsAuth(httpx.Auth):
                     if opened is None:  # sealed with a secret that has been changed since
                         bad, by_vendor = serial, False
                         continue
-                    return _Held(serial, self._token_in(opened), self._monotonic() + seconds)
+                    return _Held(serial, self._token_in(opened, request), self._monotonic() + seconds)
                 case minting.Contested(age):
-                    raise self._contested(age)
+                    raise self._contested(age, request)
                 case minting.Wait(seconds, until):
                     delay, pause = min(pause, seconds), min(pause * 2, LONGEST_PAUSE)
                     waited = self._patience(
@@ -251,12 +284,12 @@ class ClientCredentialsAuth(httpx.Auth):
                             yield _Transact(partial(_keeping, lease=lease, sealed=sealed, lasts=lasts))
                             continue
                         yield _Transact(_failing(lease))
-                        failure = self._refusal(response.status_code, _words(response, self._grant.client_secret))
+                        failure = self._fault(response, request)
                     faults += 1
                     first_fault = first_fault if faults > 1 else self._monotonic()
                     again = may_try_again(faults, self._monotonic() - first_fault)
                     again = again and fault_delay(faults) <= bounds.patience(waited)
-                    if not (again and isinstance(failure, httpx.TransportError | Refused)):
+                    if not (again and isinstance(failure, httpx.TransportError | httpx.HTTPStatusError)):
                         raise _about(request, failure)
                     yield Sleep(fault_delay(faults))
 
@@ -284,8 +317,7 @@ class ClientCredentialsAuth(httpx.Auth):
         )
 
     def _asking(self, bounds: Bounds, waited: float) -> httpx.Request:
-        grant, client = self._grant, self._client
-        assert client is not None
+        grant = self._grant
         body = {
             "client_id": grant.client_id,
             "client_secret": grant.client_secret,
@@ -296,7 +328,7 @@ class ClientCredentialsAuth(httpx.Auth):
         extensions = {"max_wait": max(0.0, min(PATIENCE, bounds.patience(waited)))}
         if bounds.deadline is not None:
             extensions["deadline"] = max(0.0, bounds.left())
-        return client.build_request("POST", self._url, json=body, timeout=TIMEOUT, extensions=extensions)
+        return self._client.build_request("POST", self._url, json=body, timeout=TIMEOUT, extensions=extensions)
 
     def _kept(self, response: httpx.Response) -> tuple[bytes, float]:
         """The vendor's answer, sealed, and for how many seconds it is good: a token, or that there is none."""
@@ -312,29 +344,34 @@ class ClientCredentialsAuth(httpx.Auth):
     def _sealed(self, **content: Any) -> bytes:
         return self._seal.close(json.dumps(content).encode())
 
-    def _token_in(self, opened: bytes) -> str:
+    def _token_in(self, opened: bytes, request: httpx.Request) -> str:
         content = json.loads(opened)
         if "token" not in content:
-            raise self._refusal(content["status"], content["said"])
+            status, said = content["status"], content["said"]
+            raise self._terminal(f"{self._no_token(status, said)}. What was collected is kept.", said, request)
         token: str = content["token"]
         return token
 
-    def _refusal(self, status: int, said: str) -> Refused:
-        return Refused(f"{self._url.host} gives no token ({status}: {said}); look at {self._grant.origin}", status=401)
+    def _fault(self, response: httpx.Response, request: httpx.Request) -> httpx.HTTPStatusError:
+        message = self._no_token(response.status_code, _words(response, self._grant.client_secret))
+        answer = httpx.Response(response.status_code, request=request)
+        return httpx.HTTPStatusError(message, request=request, response=answer)
 
-    def _contested(self, age: float) -> Refused:
-        return Refused(
+    def _no_token(self, status: int, said: str) -> str:
+        return f"{self._url.host} gives no token ({status}: {said}); look at {self._grant.origin}"
+
+    def _contested(self, age: float, request: httpx.Request) -> Terminal:
+        return self._terminal(
             f"A token was revoked {age:.0f} s after it was given: another program uses the same application "
-            f"({self._grant.origin}) with another database, and each new token ends the one before. Let them share "
-            "AIMD_DATABASE_URL, or give each an application of its own",
-            status=401,
+            f"({self._grant.origin}) with another database, and each new token ends the one before. What was collected "
+            "is kept. Let them share AIMD_DATABASE_URL, or give each an application of its own.",
+            "token revoked",
+            request,
         )
 
-    def _homeless(self) -> ConfigurationError:
-        return ConfigurationError(
-            f"The client id and secret of {self._grant.origin} work in a client of limiter.make_client_for or "
-            "make_async_client_for only, with whose database the token is shared. Nothing was sent."
-        )
+    def _terminal(self, message: str, reason: str, request: httpx.Request) -> Terminal:
+        bucket = self._client.limiter.bucket
+        return Terminal(message, api=bucket.api, bucket=str(bucket), reason=reason, request=request)
 
 
 def _keeping(row: Any, now: float, *, lease: str, sealed: bytes, lasts: float) -> tuple[Any, None]:

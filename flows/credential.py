@@ -11,7 +11,7 @@ import httpx
 
 from flows.client_credentials import ClientCredentialsAuth, Grant
 from flows.places import PLACES
-from limiter import ConfigurationError, api_config
+from limiter import ConfigurationError
 from limiter.redaction import Unshown
 
 
@@ -117,7 +117,7 @@ class Application(Credential):
 
     Attributes:
         client_id: Names the application.
-        api: Name of the preset, whose address the tokens come from and are for.
+        api: Name of the preset that the tokens are for.
     """
 
     noun: ClassVar[str] = "client secret"
@@ -139,14 +139,8 @@ class Application(Credential):
         """Of the client id: the application stays the same when its secret is changed."""
         return hashlib.sha256(f"prefect-aimd credential {self.client_id}".encode()).hexdigest()[:16]
 
-    def client_options(self, headers: Any = None, base_url: str | None = None) -> dict[str, Any]:
-        """See `Credential.client_options`.
-
-        Args:
-            headers: Further headers of the client, in any form that httpx takes.
-            base_url: The API's address; by default the preset's.
-        """
+    def client_options(self, headers: Any = None) -> dict[str, Any]:
+        """See `Credential.client_options`. The tokens come from the client's own address of the API."""
         place = PLACES[self.api]
         grant = Grant(self.client_id, self.token, place.scope, place.token_path, self.origin)
-        address = base_url or api_config(self.api).base_url
-        return {"headers": headers, "auth": ClientCredentialsAuth(grant, address)}
+        return {"headers": headers, "auth": ClientCredentialsAuth(grant)}

@@ -64,7 +64,7 @@ def call_api(
     Raises:
         ConfigurationError: An unknown API, or no credential; nothing was sent.
         TryLater: It would have to wait longer than `max_wait`, or the vendor kept refusing.
-        Terminal: The vendor says that waiting will not help.
+        Terminal: The vendor says that waiting will not help, or gives a client id and secret no token.
         httpx.HTTPStatusError: The vendor answered with an error.
         httpx.TransportError: The vendor could not be reached.
 

@@ -103,4 +103,4 @@ class CircuitOpen(TryLater):
 
 
 class Terminal(VendorError):
-    """Waiting will not help: a monthly quota is used up, or the vendor has blocked the client."""
+    """Waiting will not help: a quota is used up, or the vendor has blocked the client or gives it no token."""

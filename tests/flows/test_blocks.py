@@ -107,12 +107,14 @@ class TestItsClient:
         for name, value in preset.headers.items():
             assert first.headers[name] == value
 
+    @pytest.mark.parametrize("elsewhere", [{}, {"base_url": "https://proxy.test/vanta"}])
     @pytest.mark.parametrize("kind", APPLICATIONS, ids=lambda kind: kind.__name__)
-    def test_asks_for_a_token_and_sends_that(self, kind, mode, clock, store):
+    def test_asks_for_a_token_and_sends_that(self, kind, mode, clock, store, elsewhere):
         vendor = ScriptedVendor([httpx.Response(200, json={"access_token": "vat_1", "expires_in": 3599})], clock)
-        self.send(made(kind), mode, vendor, clock, store)
+        self.send(made(kind), mode, vendor, clock, store, **elsewhere)
         asked, *sent = vendor.requests
-        assert (asked.method, str(asked.url)) == ("POST", "https://api.vanta.com/oauth/token")
+        host = "proxy.test" if elsewhere else "api.vanta.com"
+        assert (asked.method, str(asked.url)) == ("POST", f"https://{host}/oauth/token")
         assert json.loads(asked.content)["client_secret"] == SECRET
         assert [request.headers["Authorization"] for request in sent] == ["Bearer vat_1"] * 2
 

@@ -10,7 +10,7 @@ import respx
 
 from flows.errors import MissingCredential
 from flows.tasks import call_api, call_api_async
-from limiter import API_RATE_CONFIGS, ApiRateConfig, UnknownApi, WaitTooLong
+from limiter import API_RATE_CONFIGS, ApiRateConfig, Terminal, UnknownApi, WaitTooLong
 from state import Bucket
 from state.store import shared_store
 
@@ -113,6 +113,16 @@ class TestErrors:
             call("notion", "GET", "/pages/not-there")
         assert caught.value.response.json()["code"] == "object_not_found"
         assert TOKEN not in "".join(traceback.format_exception(caught.value)) + repr(caught.value)
+
+    def test_a_secret_that_gets_no_token_is_an_error_of_httpx_and_shows_nothing(self, call, monkeypatch):
+        monkeypatch.setenv("VANTA_CLIENT_ID", "vci_1")
+        monkeypatch.setenv("VANTA_CLIENT_SECRET", "vcs_0123456789")
+        with respx.mock(base_url="https://api.vanta.com") as vanta:
+            vanta.post("/oauth/token").respond(401, json={"error": "no vcs_0123456789"})
+            with pytest.raises(Terminal, match="look at VANTA_CLIENT_ID and VANTA_CLIENT_SECRET") as caught:
+                call("vanta", "GET", "/v1/people")
+        assert isinstance(caught.value, httpx.HTTPError)
+        assert "vcs_" not in "".join(traceback.format_exception(caught.value))
 
     def test_an_unknown_api_is_refused_with_those_there_are(self, call):
         with pytest.raises(UnknownApi, match="notion"):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import pickle
 import threading
 
 import httpx
@@ -10,8 +11,14 @@ import pytest
 
 from flows import minting
 from flows.client_credentials import ClientCredentialsAuth, Grant
-from flows.errors import Refused
-from limiter import ConfigurationError, WaitTooLong, api_config, make_async_client_for, make_client_from_config
+from limiter import (
+    ConfigurationError,
+    Terminal,
+    WaitTooLong,
+    api_config,
+    make_async_client_for,
+    make_client_from_config,
+)
 from state.memory import MemoryStore
 from state.tokens import TokenKey
 
@@ -70,7 +77,7 @@ def vendor(clock):
 
 def auth_of(clock, secret=SECRET):
     grant = Grant("vci", secret, "all", "/oauth/token", "the test")
-    return ClientCredentialsAuth(grant, "https://api.vanta.test", clock)
+    return ClientCredentialsAuth(grant, clock)
 
 
 @pytest.fixture
@@ -181,7 +188,7 @@ class TestItsEnd:
         one.get("/x")
         clock.now += 3599 - 30.0
         other.get("/x")  # renewed by it
-        one._held = None
+        one.auth._held = None
         assert one.get("/x").status_code == 200
         assert (vendor.minted, vendor.refused) == (2, 0)
 
@@ -201,7 +208,7 @@ class TestItsEnd:
         one.get("/x")
         vendor.minted_by_another()
         clock.now += 3.0
-        with pytest.raises(Refused, match="another program uses the same application"):
+        with pytest.raises(Terminal, match="another program uses the same application"):
             one.get("/x")
         assert vendor.minted == 1
 
@@ -252,8 +259,10 @@ class TestTheBudget:
     def test_five_a_minute_whatever_the_vendor_says(self, client, vendor, clock):
         vendor.answers = [httpx.Response(503) for _ in range(9)]
         for _ in range(3):
-            with pytest.raises(Refused, match="503"):
+            with pytest.raises(httpx.HTTPStatusError, match="gives no token") as caught:
                 client(config=UNPACED).get("/x")
+            assert caught.value.response.status_code == 503
+            assert caught.value.request.url.path == caught.value.response.request.url.path == "/x"
         times = [at for at, _ in vendor.asked]
         assert len(times) >= 9
         assert all(late - early >= 60.0 for early, late in zip(times, times[5:], strict=False))
@@ -282,15 +291,21 @@ class TestWhatGoesWrong:
     def test_a_refusal_is_told_to_all_and_asked_for_once(self, client, vendor, clock):
         vendor.answers = [httpx.Response(401, json={"error_description": f"no {SECRET}"})]
         for _ in range(4):
-            with pytest.raises(Refused, match=r"gives no token \(401: no \[credential\]\); look at the test"):
+            with pytest.raises(
+                Terminal, match=r"gives no token \(401: no \[credential\]\); look at the test"
+            ) as caught:
                 client().get("/x")
+            assert isinstance(caught.value, httpx.HTTPError)
+            assert (caught.value.api, caught.value.reason) == ("vanta", "no [credential]")
+            assert caught.value.request.url.path == "/x"
+            assert SECRET.encode() not in pickle.dumps(caught.value)
         assert vendor.minted == 1
         clock.now += 60.0
         assert client().get("/x").status_code == 200
 
     def test_a_right_secret_is_not_kept_waiting_by_a_wrong_one(self, client, vendor):
         vendor.answers = [httpx.Response(401)]
-        with pytest.raises(Refused):
+        with pytest.raises(Terminal):
             client("vcs_wrong_and_long").get("/x")
         assert client().get("/x").status_code == 200
 

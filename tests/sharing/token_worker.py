@@ -77,7 +77,7 @@ def _work(pipe: Connection, database: str, base_url: str, ahead: float, max_wait
     # Without the limiter's care for the tokens' endpoint: what is shown here is the shared row alone.
     unpaced = {"initial_rate": 200.0, "max_rate": 200.0, "scopes": (), "breaker": None}
     config = api_config("vanta").with_changes({"base_url": base_url, **unpaced})
-    options = Application(DEFAULT_TOKEN, "the test", CLIENT_ID, "vanta").client_options(base_url=base_url)
+    options = Application(DEFAULT_TOKEN, "the test", CLIENT_ID, "vanta").client_options()
     stop, lock = threading.Event(), threading.Lock()
     statuses: Counter[int] = Counter()
     errors: list[str] = []
