@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from math import ceil, floor, log10
 
-from flows.words import utc
+from flows.words import shown_rate, utc
 from state.records import HistoryEvent
 
 Point = tuple[float, float]
@@ -23,6 +23,8 @@ PAUSE = 600.0
 """Seconds without a change of the limiter that may part one run from the next."""
 DOMINANT = 4.0
 """A pause so many times as long as all that came after it would leave a fifth of the picture to what matters."""
+TALLEST = 2.5
+"""A documented limit above this multiple of the rate would flatten the line: it is named at the edge, not drawn."""
 
 _DAY = 86_400
 _TIME_STEPS = (
@@ -31,6 +33,21 @@ _TIME_STEPS = (
     *(3600 * n for n in (1, 2, 3, 4, 6, 12)),
     *(_DAY * n for n in (1, 2, 5, 10, 30, 90, 365, 3650, 36_500)),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A line's name, right of the plot.
+
+    Attributes:
+        kind: Gives the colour: `rate`, `ceiling` or `documented`.
+        text: What stands there.
+        rate: At which height, requests per second.
+    """
+
+    kind: str
+    text: str
+    rate: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +61,8 @@ class Curve:
         earlier: How many events there were before.
         rate: The corners of the step line of the rate.
         ceiling: The corners of the step line of the learned ceiling; empty if none is known.
+        rate_now: Requests per second.
+        documented: What the vendor documents, requests per second; 0.0 where it does not.
     """
 
     start: float
@@ -52,11 +71,42 @@ class Curve:
     earlier: int
     rate: Sequence[Point]
     ceiling: Sequence[Point]
+    rate_now: float
+    documented: float
 
     @property
     def highest(self) -> float:
         """The highest rate of both lines, requests/s."""
         return max(rate for _, rate in (*self.rate, *self.ceiling))
+
+    @property
+    def limit(self) -> list[Point]:
+        """The line of the documented limit; empty if there is none, or if it lies too far above the others."""
+        drawn = 0 < self.documented <= TALLEST * self.highest
+        return [(self.start, self.documented), (self.end, self.documented)] if drawn else []
+
+    @property
+    def ticks(self) -> list[float]:
+        """The marks of the rate axis, requests/s, from 0."""
+        return rate_ticks(max([self.highest, *(rate for _, rate in self.limit)]))
+
+    @property
+    def names(self) -> list[Name]:
+        """The lines with their figures; the limit with an arrow, at the edge, if it is not drawn."""
+        names = [Name("rate", f"now {shown_rate(self.rate_now)}", self.rate_now)]
+        if self.ceiling:
+            ceiling = self.ceiling[-1][1]
+            names.append(Name("ceiling", f"ceiling {shown_rate(ceiling)}", ceiling))
+        if self.documented > 0:
+            arrow = "" if self.limit else " ↑"
+            height = min(self.documented, self.ticks[-1])
+            names.append(Name("documented", f"documented {shown_rate(self.documented)}{arrow}", height))
+        return names
+
+    @property
+    def before(self) -> str:
+        """What came before the start, in a few words; nothing if nothing did."""
+        return f"← {self.earlier:,} earlier {'event' if self.earlier == 1 else 'events'}" if self.earlier else ""
 
     @property
     def days(self) -> str:
@@ -78,7 +128,9 @@ class Curve:
         return spans
 
 
-def curve(events: Sequence[HistoryEvent], *, rate_now: float, now: float, total: int | None = None) -> Curve:
+def curve(
+    events: Sequence[HistoryEvent], *, rate_now: float, now: float, documented: float = 0.0, total: int | None = None
+) -> Curve:
     """Choose what of a history is worth a picture, and make lines of it.
 
     Runs that come once a day would be upright strokes on a time axis of a month. So where pauses dominate, the curve
@@ -88,6 +140,7 @@ def curve(events: Sequence[HistoryEvent], *, rate_now: float, now: float, total:
         events: The history, or the newest part of it.
         rate_now: Requests per second.
         now: Epoch seconds.
+        documented: What the vendor documents, requests per second; 0.0 where it does not.
         total: How many events the history has; by default as many as are given.
     """
     events = sorted(events, key=lambda event: event.at)  # a clock that was set back must not draw a line backwards
@@ -106,6 +159,8 @@ def curve(events: Sequence[HistoryEvent], *, rate_now: float, now: float, total:
         earlier=max(len(events), total or 0) - len(shown),
         rate=_rate_line(shown, rate_now, end),
         ceiling=_ceiling_line(shown, end),
+        rate_now=rate_now,
+        documented=documented,
     )
 
 

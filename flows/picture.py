@@ -12,16 +12,14 @@ from itertools import pairwise
 from math import floor
 from typing import Any
 
-from flows.curve import Curve, Point, curve, rate_ticks, time_ticks
-from flows.picture_svg import WIDTH, Caption, Name, canvas, standalone
+from flows.curve import Curve, Point, curve, time_ticks
+from flows.picture_svg import WIDTH, Caption, canvas, standalone
 from flows.words import shown_rate, utc
 from limiter.config import ApiRateConfig
 from state.records import HistoryEvent
 
 COLUMNS = WIDTH - 220
 """Pixels of the plot, about. What falls into one of them cannot be told apart."""
-TALLEST = 2.5
-"""A documented limit above this multiple of the rate would flatten the line: it is named at the edge, not drawn."""
 
 
 def rate_picture(
@@ -54,12 +52,9 @@ def rate_picture(
         >>> svg[:4], "1.50" in svg
         ('<svg', True)
     """
-    drawn = curve(events, rate_now=rate_now, now=now, total=total)
+    drawn = curve(events, rate_now=rate_now, now=now, documented=config.documented_rate, total=total)
     pixel = (drawn.end - drawn.start) / COLUMNS
-    documented = config.documented_rate
-    is_drawn = 0 < documented <= TALLEST * drawn.highest
-    rates = rate_ticks(max(drawn.highest, documented if is_drawn else 0.0))
-    top = rates[-1]
+    top = drawn.ticks[-1]
     spans = drawn.cooldowns(COLUMNS)
     cut, held, opened = (
         _marks([event for event in drawn.events if event.kind == kind], pixel)
@@ -70,32 +65,26 @@ def rate_picture(
         xrange=(drawn.start, drawn.end),
         range=(0, top),
         x_labels=[{"value": at, "label": label} for at, label in time_ticks(drawn.start, drawn.end)],
-        y_labels=[{"value": rate, "label": format(Decimal(f"{rate:g}"), "f")} for rate in rates],
+        y_labels=[{"value": rate, "label": format(Decimal(f"{rate:g}"), "f")} for rate in drawn.ticks],
     )
     chart.add("cooldown", [c for a, b in spans for c in ((a, 0), (a, top), (b, top), (b, 0), None)], fill=True)
-    chart.add("documented", [(drawn.start, documented), (drawn.end, documented)] if is_drawn else [])
+    chart.add("documented", drawn.limit)
     chart.add("ceiling", _thinned(drawn.ceiling, pixel))
     chart.add("rate", _thinned(drawn.rate, pixel))
     chart.add("held", held, stroke=False, show_dots=True, dots_size=3.5)
     chart.add("backoff", cut, stroke=False, show_dots=True, dots_size=4)
     chart.add("opened", opened, stroke=False, show_dots=True, dots_size=4)
 
-    names = [Name("rate", f"now {shown_rate(rate_now)}", rate_now)]
-    if drawn.ceiling:
-        names.append(Name("ceiling", f"ceiling {shown_rate(drawn.ceiling[-1][1])}", drawn.ceiling[-1][1]))
-    if documented > 0:
-        arrow = "" if is_drawn else " ↑"
-        names.append(Name("documented", f"documented {shown_rate(documented)}{arrow}", min(documented, top)))
     caption = Caption(
         title=title,
         subtitle=f"requests/s, UTC {drawn.days}",
-        description=_described(drawn, rate_now),
+        description=_described(drawn),
         keys=[
             key for key, shown in (("opened", opened), ("backoff", cut), ("held", held), ("cooldown", spans)) if shown
         ],
-        before=f"← {drawn.earlier:,} earlier {'event' if drawn.earlier == 1 else 'events'}" if drawn.earlier else "",
+        before=drawn.before,
     )
-    return standalone(chart, caption, names)
+    return standalone(chart, caption, drawn.names)
 
 
 def _thinned(line: Sequence[Point], pixel: float) -> list[Point]:
@@ -127,8 +116,8 @@ def _marks(events: Sequence[HistoryEvent], pixel: float) -> list[dict[str, Any]]
     ]
 
 
-def _described(drawn: Curve, rate_now: float) -> str:
+def _described(drawn: Curve) -> str:
     """The line in words, for who cannot see it."""
     rates = [shown_rate(event.rate_after) for event in drawn.events]
-    runs = [rate for before, rate in pairwise(["", *rates, shown_rate(rate_now)]) if rate != before]
+    runs = [rate for before, rate in pairwise(["", *rates, shown_rate(drawn.rate_now)]) if rate != before]
     return f"The learned rate, requests/s, oldest first: {' '.join(runs)}"

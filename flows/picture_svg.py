@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from flows.curve import Name
+
 WIDTH, HEIGHT = 720, 320
 """Pixels. Prefect's page has 600 to 750 for it and scales down what is wider, its letters too."""
 _MARGIN = 20
@@ -57,21 +59,6 @@ _KEYS = {
     "held": ("○", "refused, no cut"),
     "cooldown": ("■", "cooldown"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A line's name, right of the plot.
-
-    Attributes:
-        kind: Gives the colour: `rate`, `ceiling` or `documented`.
-        text: What stands there.
-        rate: At which height, requests per second.
-    """
-
-    kind: str
-    text: str
-    rate: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 from rich.style import Style
 
-from flows.curve import curve, rate_ticks, time_ticks
-from flows.picture import TALLEST
-from flows.words import shown_rate
+from flows.curve import curve, time_ticks
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from flows.curve import Curve
+    from flows.curve import Curve, Name
     from state import HistoryEvent
 
 WIDEST = 120
@@ -59,8 +57,8 @@ class Chart:
         title: str,
         total: int | None = None,
     ) -> None:
-        self._curve = curve(events, rate_now=rate_now, now=now, total=total)
-        self._rate_now, self._documented, self._title = rate_now, documented, title
+        self._curve = curve(events, rate_now=rate_now, now=now, documented=documented, total=total)
+        self._title = title
 
     def __rich_console__(self, _console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw it as wide as the terminal allows."""
@@ -75,28 +73,26 @@ class Chart:
         Args:
             width: Columns it may have.
         """
-        drawn, is_drawn = self._curve, 0 < self._documented <= TALLEST * self._curve.highest
-        ticks = rate_ticks(max(drawn.highest, self._documented if is_drawn else 0.0))
+        drawn, ticks, names = self._curve, self._curve.ticks, self._curve.names
         rows = (len(ticks) - 1) * ceil(_LEAST_ROWS / (len(ticks) - 1))
         labels = {rows * n // (len(ticks) - 1): format(Decimal(f"{rate:g}"), "f") for n, rate in enumerate(ticks)}
         margin = max(map(len, labels.values()))
         columns = max(10, width - margin - 2 - _NAMES)
         grid = _bars(drawn, columns, rows, ticks[-1])
 
-        rows_of = {kind: min(rows - 1, floor(rate / ticks[-1] * rows)) for kind, rate in self._levels()}
-        for kind, row in rows_of.items():
-            if kind != "rate" and (kind != "documented" or is_drawn):
-                since = drawn.ceiling[0][0] if kind == "ceiling" else drawn.start
-                for n in range(_column(drawn, since, columns), columns):
-                    if grid[row][n][0] in " ░█":  # a part of a block says more
-                        grid[row][n] = ("┈", f"{kind} over" if grid[row][n][0] == "█" else kind)
-        names = self._names(rows_of, rows, is_drawn)
+        rows_of = {name.kind: min(rows - 1, floor(name.rate / ticks[-1] * rows)) for name in names}
+        for kind, line in (("ceiling", drawn.ceiling), ("documented", drawn.limit)):
+            for n in range(_column(drawn, line[0][0], columns), columns) if line else ():
+                cell = grid[rows_of[kind]][n][0]
+                if cell in " ░█":  # a part of a block says more
+                    grid[rows_of[kind]][n] = ("┈", f"{kind} over" if cell == "█" else kind)
+        named = _named(names, rows_of, rows)
 
         lines: list[list[Cell]] = [[(self._title, "title"), (f"  requests/s, UTC {drawn.days}", "text")]]
-        if drawn.earlier:
-            lines[0].append((f"  ← {drawn.earlier:,} earlier {'event' if drawn.earlier == 1 else 'events'}", "axis"))
+        if drawn.before:
+            lines[0].append((f"  {drawn.before}", "axis"))
         lines += [
-            [(f"{labels.get(row + 1, ''):>{margin}} │", "axis"), *grid[row], *names.get(row, ())]
+            [(f"{labels.get(row + 1, ''):>{margin}} │", "axis"), *grid[row], *named.get(row, ())]
             for row in reversed(range(rows))
         ]
         marks, explained = _marks(drawn, columns)
@@ -104,23 +100,14 @@ class Chart:
         lines.append([(" " * (margin + 2) + _times(drawn, columns), "axis")])
         return [*lines, [(" " * (margin + 2), "text"), *explained]] if explained else lines
 
-    def _levels(self) -> list[tuple[str, float]]:
-        levels = [("rate", self._rate_now)]
-        if self._curve.ceiling:
-            levels.append(("ceiling", self._curve.ceiling[-1][1]))
-        if self._documented > 0:
-            levels.append(("documented", self._documented))
-        return levels
 
-    def _names(self, rows_of: dict[str, int], rows: int, is_drawn: bool) -> dict[int, list[Cell]]:
-        """The names of the lines by the row they stand in, each in one of its own."""
-        names: dict[int, list[Cell]] = {}
-        for kind, rate in self._levels():
-            row = rows_of[kind]
-            free = min((n for n in range(rows) if n not in names), key=lambda n: abs(n - row))
-            arrow = " ↑" if kind == "documented" and not is_drawn else ""
-            names[free] = [(f" {'now' if kind == 'rate' else kind} {shown_rate(rate)}{arrow}", kind)]
-        return names
+def _named(names: Sequence[Name], rows_of: dict[str, int], rows: int) -> dict[int, list[Cell]]:
+    """The names of the lines by the row they stand in, each in one of its own."""
+    named: dict[int, list[Cell]] = {}
+    for name in names:
+        free = min((n for n in range(rows) if n not in named), key=lambda n: abs(n - rows_of[name.kind]))
+        named[free] = [(f" {name.text}", name.kind)]
+    return named
 
 
 def _bars(drawn: Curve, columns: int, rows: int, top: float) -> list[list[Cell]]:

@@ -65,6 +65,27 @@ def test_a_hold_that_lasts_is_shown_up_to_a_part_of_it():
     assert shown.rate[-1][0] == START + 100
 
 
+@pytest.mark.parametrize(
+    ("documented", "text", "height", "top"),
+    [(6.0, "documented 6.00", 6.0, 7.0), (600.0, "documented 600 ↑", 3.0, 3.0), (0.0, None, None, 3.0)],
+)
+def test_a_documented_limit_is_a_line_unless_it_lies_far_above(documented, text, height, top):
+    shown = drawn([HistoryEvent(START, "backoff", 2.6, 2.3, 2.5)], START + 60, documented=documented)
+    named = {name.kind: (name.text, name.rate) for name in shown.names}
+    assert named.pop("documented", (None, None)) == (text, height)
+    assert named == {"rate": ("now 2.00", 2.0), "ceiling": ("ceiling 2.50", 2.5)}
+    assert [rate for _, rate in shown.limit] == [documented] * (2 * (height == documented))
+    assert shown.ticks[-1] == top
+
+
+def test_what_came_before_is_said_in_words():
+    assert [drawn(run(START), START + 60, total=total).before for total in (20, 21, 5020)] == [
+        "",
+        "← 1 earlier event",
+        "← 5,000 earlier events",
+    ]
+
+
 times = st.floats(START, START + 60 * DAY)
 histories = st.lists(
     st.builds(
