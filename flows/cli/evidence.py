@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from state.records import Collection, EvidenceVersion
+    from state.records import EvidenceVersion
     from state.store import Store
 
 app = typer.Typer(no_args_is_help=True, help="What was collected.")
@@ -121,11 +121,6 @@ def _of_one_record(
             Exit.USAGE,
         )
     return [v for v in found if (v.collection, v.external_id) in records]
-
-
-def _told(collection: Collection, external_id: str) -> str:
-    partition = f", partition {collection.partition}" if collection.partition else ""
-    return f"{external_id} (tenant {collection.tenant}{partition})"
 
 
 def _content(text: str) -> Any:

@@ -8,10 +8,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import math
 import os
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from enum import IntEnum
@@ -19,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from flows import words
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -207,12 +207,7 @@ def epilog(*examples: str, codes: str = "") -> str:
 
 def moment(epoch: float) -> str | None:
     """Epoch seconds as a time in UTC (the heading says so), None for 0.0, which stands for never."""
-    if not epoch or not math.isfinite(epoch):
-        return None
-    try:
-        return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(epoch))
-    except (OverflowError, ValueError, OSError):  # a year that the calendar does not have
-        return f"{epoch:g}"
+    return words.moment(epoch) if epoch else None
 
 
 def rate(requests_per_second: float) -> float | None:

@@ -111,7 +111,7 @@ def test_a_vendors_text_steers_neither_the_terminal_nor_the_layout(capsys):
 def test_a_moment_is_utc_and_zero_is_never():
     assert output.moment(0.0) is None
     assert output.moment(1_767_225_600.0) == "2026-01-01 00:00:00"
-    assert output.moment(1e300) == "1e+300"
+    assert output.moment(1e300) == "9999-12-31 23:59:59"
 
 
 def on_a_terminal(aimd_process, *arguments, answer=b""):
