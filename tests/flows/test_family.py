@@ -193,7 +193,7 @@ class TestAStop:
     def test_what_was_listed_longest_ago_comes_first(self, collector, vendor):
         """Or a sync that is always killed would never get round."""
         collector.sync("repositories", params=ORG)
-        for expected in ("r1", "r1", "r2", "r3"):  # the second of the first parent's pages, then the others
+        for expected in ("r1", "r1", "r2", "r3") * 2:  # the second of the first parent's pages, then the others
             vendor.asked.clear()
             collector.run += 1
             collector.clock.now += 60
@@ -319,12 +319,12 @@ class TestManyThatAreAlwaysRefused:
     def test_nor_do_those_that_came_later(self, collector, vendor, repositories):
         fine = repositories(*range(10, 22))
         sync(collector, "repositories", "branches")
-        refused = repositories(*range(30, 70), refused=True)
+        refused, asked = repositories(*range(30, 70), refused=True), set()
         for _ in range(2):
             assert self.listed(collector, vendor, fine) == 12
-            assert sum(path in vendor.asked for path in refused) == 12 + 10, "one between two, and then ten in a row"
-        assert self.listed(collector, vendor, refused) > 0
-        assert {path for path in refused if vendor.times(path)}, "each has its turn"
+            assert sum(path in vendor.asked for path in refused) == 12 + 10, "one before each, and then ten in a row"
+            asked |= set(vendor.asked)
+        assert asked >= set(refused), "each has its turn"
 
     def test_nor_do_those_that_are_refused_half_way(self, collector, vendor, repositories, collector_of):
         fine, broken = repositories(10, 11), repositories(*range(20, 32))
