@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 from prefect.blocks.core import Block
 from pydantic import Field, HttpUrl, SecretStr
 
-from flows.credentials import Application, Credential, credential_of
+from flows.credential import Application, Credential
+from flows.credentials import credential_of
 from limiter import AimdClient, AsyncAimdClient, make_async_client_for, make_client_for
 
 

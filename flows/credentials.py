@@ -8,19 +8,8 @@ from typing import Any
 
 from flows.credential import Application, Credential, HookUrl
 from flows.errors import MissingCredential
-from flows.places import PLACES, Place
+from flows.places import PLACES
 from limiter import ConfigurationError
-
-__all__ = [
-    "PLACES",
-    "Application",
-    "Credential",
-    "HookUrl",
-    "Place",
-    "client_options_for",
-    "credential_for",
-    "credential_of",
-]
 
 
 def credential_for(api: str, block: str | None = None, environment: Mapping[str, str] = os.environ) -> Credential:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from deployments import automations
 from flows import blocks
 from flows.blocks import NotionCredentials
-from flows.credentials import PLACES
+from flows.places import PLACES
 from simulator import Simulator, World
 from simulator.server import DEFAULT_TOKEN
 from tests.end_to_end.waiting import wait_for

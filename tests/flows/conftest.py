@@ -13,7 +13,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.blocks import NotionCredentials
 from flows.collect import Wanted, collect
-from flows.credentials import Credential
+from flows.credential import Credential
 from flows.outcome import Chunk
 from flows.sources import plan, source_named
 from limiter import API_RATE_CONFIGS, make_client_for

@@ -14,7 +14,8 @@ from pydantic import SecretStr, ValidationError
 
 from flows import blocks
 from flows.blocks import ApiCredentials, ApplicationCredentials, NotionCredentials, TokenCredentials, ZapierHook
-from flows.credentials import PLACES, HookUrl
+from flows.credential import HookUrl
+from flows.places import PLACES
 from flows.tasks import call_api
 from limiter import API_RATE_CONFIGS, ConfigurationError, Terminal, api_config
 from limiter.testing import ScriptedVendor

@@ -8,8 +8,10 @@ import pytest
 from pydantic import SecretStr
 
 from flows.blocks import NotionCredentials
-from flows.credentials import PLACES, Credential, Place, credential_for
+from flows.credential import Credential
+from flows.credentials import credential_for
 from flows.errors import MissingCredential
+from flows.places import PLACES, Place
 from flows.sources import SOURCES
 from limiter import API_RATE_CONFIGS, ConfigurationError
 from limiter.testing import ScriptedVendor

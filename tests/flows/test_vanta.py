@@ -2,7 +2,8 @@
 
 import pytest
 
-from flows.credentials import Application, credential_for
+from flows.credential import Application
+from flows.credentials import credential_for
 from flows.sources import SOURCES
 from limiter import ConfigurationError
 from simulator.vendors import make_world
