@@ -257,11 +257,12 @@ class TestTheBudget:
         assert all(1.0 < seconds <= 2.0 for seconds in request.extensions["timeout"].values())
 
     def test_five_a_minute_whatever_the_vendor_says(self, client, vendor, clock):
-        vendor.answers = [httpx.Response(503) for _ in range(9)]
+        vendor.answers = [httpx.Response(503, text=f"not {SECRET}") for _ in range(9)]
         for _ in range(3):
             with pytest.raises(httpx.HTTPStatusError, match="gives no token") as caught:
                 client(config=UNPACED).get("/x")
             assert caught.value.response.status_code == 503
+            assert SECRET not in f"{caught.value} {caught.value.response.text}"
             assert caught.value.request.url.path == caught.value.response.request.url.path == "/x"
         times = [at for at, _ in vendor.asked]
         assert len(times) >= 9
