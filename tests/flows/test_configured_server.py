@@ -4,7 +4,7 @@ import http.server
 import threading
 
 import pytest
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED, temporary_settings
 
 from flows.configured_server import check_server, needed_server, server_address
 from limiter import ConfigurationError
@@ -12,17 +12,18 @@ from limiter import ConfigurationError
 
 @pytest.fixture
 def stranger():
-    """Start something that gives every request the same answer; the address it has then."""
+    """Start something that gives every request the same answer, or a version; the address it has then."""
     started = []
 
-    def starts(status: int, content: bytes) -> str:
+    def starts(status: int, content: bytes, version: bytes | None = None) -> str:
         class Answer(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 self.rfile.read(int(self.headers.get("content-length") or 0))
+                said = version if version and self.path == "/admin/version" else content
                 self.send_response(status)
-                self.send_header("content-length", str(len(content)))
+                self.send_header("content-length", str(len(said)))
                 self.end_headers()
-                self.wfile.write(content)
+                self.wfile.write(said)
 
             do_POST = do_GET
 
@@ -59,6 +60,14 @@ def test_an_answer_that_is_none_of_prefects_is_a_sentence(stranger, status, cont
     assert said in message
     assert "Set PREFECT_API_URL=http://127.0.0.1:4200/api" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(("version", "said"), [("2.20.1", "server: 2.20.1"), ("nightly", "InvalidVersion")])
+def test_a_server_of_another_version_is_a_sentence(stranger, version, said):
+    url = stranger(200, b"[]", f'"{version}"'.encode())
+    settings = {PREFECT_API_URL: url, PREFECT_CLIENT_CSRF_SUPPORT_ENABLED: False}
+    with temporary_settings(settings), pytest.raises(ConfigurationError, match=said):
+        check_server(url, "run it elsewhere")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "somebody:s3cret-key@127.0.0.1:9"])
