@@ -62,15 +62,21 @@ class Bounds:
     def of(self, request: httpx.Request) -> Bounds:
         """The bounds of a request.
 
-        It may have less patience than the others: `extensions={"max_wait": 5.0, "deadline": 10.0}`.
+        It may have less patience than the others: `extensions={"max_wait": 5.0, "deadline": 10.0}`; None is as if it
+        were not there.
+
+        Raises:
+            ConfigurationError: One of them cannot work; nothing was sent.
         """
-        own = {name: request.extensions[name] for name in ("max_wait", "deadline") if name in request.extensions}
+        given = {name: request.extensions.get(name) for name in ("max_wait", "deadline")}
+        own = {name: seconds for name, seconds in given.items() if seconds is not None}
         if not own and self.deadline is None:
             return self
+        bounds = replace(self, **own)  # which checks them
         for name, seconds in own.items():
-            bound = getattr(self, name)
-            own[name] = seconds if bound is None else min(bound, seconds)
-        bounds = replace(self, **own)
+            limit = getattr(self, name)
+            if limit is not None and limit < seconds:
+                bounds = replace(bounds, **{name: limit})
         if bounds.deadline is None:
             return bounds
         return replace(bounds, ends=request.extensions.get(BEGUN, self.monotonic()) + bounds.deadline)

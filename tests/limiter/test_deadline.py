@@ -38,6 +38,25 @@ def test_a_single_request_may_have_one_of_its_own(play: Any) -> None:
     assert isinstance(longer.error, WaitTooLong), "but no longer one than its client"
 
 
+@pytest.mark.parametrize("name", ["deadline", "max_wait"])
+@pytest.mark.parametrize("bounds", [{}, {"deadline": 5.0}, {"max_wait": 5.0}])
+def test_one_of_its_own_that_cannot_be_is_refused_and_nothing_is_sent(play: Any, name: str, bounds: Any) -> None:
+    for wrong in ("5", True, -1, float("nan")):
+        played = play([], bounds=bounds, extensions={name: wrong})
+        assert isinstance(played.error, ConfigurationError)
+        assert name in str(played.error)
+        assert played.sends == []
+
+
+@pytest.mark.parametrize("name", ["deadline", "max_wait"])
+def test_none_of_its_own_is_that_of_the_client(play: Any, name: str) -> None:
+    extensions = {name: None}
+    assert play([(429, {"Retry-After": "30"})], extensions=extensions).sends == [0.0, 30.0]
+    assert isinstance(
+        play([(429, {"Retry-After": "30"})], bounds={name: 5.0}, extensions=extensions).error, WaitTooLong
+    )
+
+
 def test_who_cannot_be_sent_in_time_takes_no_slot(play: Any) -> None:
     played = play([], times=3, config=SLOW, bounds={"deadline": 5.0})
     assert [type(outcome) for outcome in played.outcomes] == [httpx.Response, WaitTooLong, WaitTooLong]
