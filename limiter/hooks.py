@@ -121,7 +121,7 @@ class RequestsCounted:
         tenant: On whose behalf.
         requests: Sends, those that were tried again included.
         throttled: Replies by which the vendor said "too fast".
-        waited: Seconds spent waiting for slots and cooldowns.
+        waited: Seconds spent waiting for slots, cooldowns and places in flight.
     """
 
     api: str

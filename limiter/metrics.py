@@ -7,7 +7,7 @@
     aimd_events_total                      counter  api, scope, tenant, event   backoff, cooldown, terminal, opened ...
     aimd_requests_total                    counter  api, tenant                 sends, those tried again included
     aimd_throttled_total                   counter  api, tenant                 replies that say "too fast"
-    aimd_waited_seconds_total              counter  api, tenant                 for slots and cooldowns, all added up
+    aimd_waited_seconds_total              counter  api, tenant                 for slots, cooldowns, places in flight
 
 A gauge is there from the first change on that this process met: it is what the hook last heard, and what other
 processes change meanwhile it hears of at its own next change. A request that passes several limits is one request, so
@@ -104,7 +104,7 @@ class _Metrics:
         self.events = counter("events", "Changes of a limiter, by kind.", (*BUCKET, "event"))
         self.requests = counter("requests", "Requests sent, those tried again included.")
         self.throttled = counter("throttled", "Replies by which the vendor said too fast.")
-        self.waited = counter("waited_seconds", "Seconds spent waiting for slots and cooldowns.")
+        self.waited = counter("waited_seconds", "Seconds spent waiting for slots, cooldowns and places in flight.")
 
 
 _made: WeakKeyDictionary[CollectorRegistry, _Metrics] = WeakKeyDictionary()

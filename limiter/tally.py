@@ -17,7 +17,7 @@ class Tally:
     Attributes:
         requests: Sends to the API, those that were tried again included.
         throttled: Replies by which the vendor said "too fast".
-        waited: Seconds spent waiting for slots and cooldowns, added up over all requests.
+        waited: Seconds spent waiting for slots, cooldowns and places in flight, added up over all requests.
 
     Example:
         >>> tally = Tally()
