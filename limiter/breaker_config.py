@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from limiter.checks import is_number, is_whole, refuse_unknown
 from limiter.errors import ConfigurationError
 
 
@@ -31,10 +31,10 @@ class CircuitBreakerConfig:
 
     def __post_init__(self) -> None:
         count, seconds = self.failure_threshold, self.open_interval
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ConfigurationError(f"breaker's failure_threshold must be a whole number of at least 1, not {count!r}")
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
-            raise ConfigurationError(f"breaker's open_interval must be a finite number of seconds, not {seconds!r}")
+        if not is_whole(count, least=1):
+            raise ConfigurationError(f"breaker: failure_threshold must be a whole number of at least 1, not {count!r}.")
+        if not is_number(seconds) or seconds <= 0:
+            raise ConfigurationError(f"breaker: open_interval must be a finite number above 0, not {seconds!r}.")
 
     @classmethod
     def of(cls, value: object) -> CircuitBreakerConfig | None:
@@ -52,7 +52,6 @@ class CircuitBreakerConfig:
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
-            raise ConfigurationError(f"breaker must be a table of settings, or false for none, not {value!r}")
-        if unknown := sorted(set(value) - {"failure_threshold", "open_interval"}):
-            raise ConfigurationError(f"breaker has no key {unknown[0]!r}; it has failure_threshold and open_interval")
+            raise ConfigurationError(f"breaker must be a table of settings, or false for none, not {value!r}.")
+        refuse_unknown("breaker", value, cls)
         return cls(**value)

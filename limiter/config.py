@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 
 from limiter.breaker_config import CircuitBreakerConfig
+from limiter.checks import are_texts, is_header_name, is_header_value, is_number, is_whole, refuse_unknown
 from limiter.errors import ConfigurationError
 from limiter.rate_headers import RateHeaders
 from limiter.scopes import Scope
@@ -69,57 +69,56 @@ class ApiRateConfig:
 
     def __post_init__(self) -> None:
         def refuse(what: str) -> ConfigurationError:
-            return ConfigurationError(f"API {self.name!r}: {what}. Nothing was sent; correct the configuration.")
+            return ConfigurationError(f"API {self.name!r}: {what} Nothing was sent; correct the configuration.")
 
         if not isinstance(self.name, str) or not self.name or "/" in self.name:
-            raise refuse("name must be a non-empty string without a slash")
+            raise refuse("name must be a non-empty string without a slash.")
         if not _is_address(self.base_url):
-            raise refuse(f"base_url must be an absolute http or https address, not {self.base_url!r}")
+            raise refuse(f"base_url must be an absolute http or https address, not {self.base_url!r}.")
         if httpx.URL(self.base_url).userinfo:
             # Not shown: the address goes into logs and into the evidence, a credential must not.
-            raise refuse("base_url must not hold a user or password; send them as a header or with auth=")
+            raise refuse("base_url must not hold a user or password; send them as a header or with auth=.")
         for name in ("documented_limit_desc", "dialect"):
             if not isinstance(getattr(self, name), str):
-                raise refuse(f"{name} must be text, not {getattr(self, name)!r}")
-        if not isinstance(self.headers, Mapping) or not all(
-            isinstance(part, str) for item in self.headers.items() for part in item
-        ):
-            raise refuse("headers must be a table of texts by name")
+                raise refuse(f"{name} must be text, not {getattr(self, name)!r}.")
+        if not isinstance(self.headers, Mapping):
+            raise refuse("headers must be a table of texts by name.")
+        for name, value in self.headers.items():
+            if not is_header_name(name):
+                raise refuse(f"headers: {name!r} is no name of a header.")
+            if not is_header_value(value):  # not shown: it may be a credential
+                raise refuse(f"headers: the value of {name!r} must be ASCII text in one line, no blank at either end.")
         for name in ("initial_rate", "min_rate", "max_rate", "increase_step", "max_cooldown"):
             value = getattr(self, name)
-            if not _is_number(value) or not value > 0:
-                raise refuse(f"{name} must be a finite number above 0, not {value!r}")
-        if not _is_number(self.decrease_factor) or not 0 < self.decrease_factor < 1:
-            raise refuse(f"decrease_factor must lie between 0 and 1, both excluded, not {self.decrease_factor!r}")
-        if not _is_number(self.documented_rate) or self.documented_rate < 0:
-            raise refuse(f"documented_rate must be a finite number of at least 0, not {self.documented_rate!r}")
-        if isinstance(self.burst, bool) or not isinstance(self.burst, int) or self.burst < 1:
-            raise refuse(f"burst must be a whole number of at least 1, not {self.burst!r}")
-        most = self.max_concurrency
-        if isinstance(most, bool) or not isinstance(most, int) or most < 0:
-            raise refuse(f"max_concurrency must be a whole number of at least 0, not {most!r}")
-        if isinstance(self.words, str) or not all(isinstance(word, str) for word in self.words):
-            raise refuse(f"words must be a list of texts, not {self.words!r}")
-        try:
-            object.__setattr__(self, "breaker", CircuitBreakerConfig.of(self.breaker))
-        except ConfigurationError as error:
-            raise refuse(str(error)) from error
+            if not is_number(value) or not value > 0:
+                raise refuse(f"{name} must be a finite number above 0, not {value!r}.")
+        if not is_number(self.decrease_factor) or not 0 < self.decrease_factor < 1:
+            raise refuse(f"decrease_factor must lie between 0 and 1, both excluded, not {self.decrease_factor!r}.")
+        if not is_number(self.documented_rate) or self.documented_rate < 0:
+            raise refuse(f"documented_rate must be a finite number of at least 0, not {self.documented_rate!r}.")
+        if not is_whole(self.burst, least=1):
+            raise refuse(f"burst must be a whole number of at least 1, not {self.burst!r}.")
+        if not is_whole(self.max_concurrency, least=0):
+            raise refuse(f"max_concurrency must be a whole number of at least 0, not {self.max_concurrency!r}.")
+        if not are_texts(self.words):
+            raise refuse(f"words must be a list of texts, not {self.words!r}.")
+        if not isinstance(self.scopes, list | tuple):
+            raise refuse(f"scopes must be a list of tables, not {self.scopes!r}.")
         if self.min_rate > self.max_rate:
-            raise refuse(f"min_rate {self.min_rate:g} is above max_rate {self.max_rate:g}")
+            raise refuse(f"min_rate {self.min_rate:g} is above max_rate {self.max_rate:g}.")
         if not self.min_rate <= self.initial_rate <= self.max_rate:
             raise refuse(
                 f"initial_rate {self.initial_rate:g} must lie between min_rate {self.min_rate:g} and max_rate "
-                f"{self.max_rate:g}"
+                f"{self.max_rate:g}."
             )
         try:
             # From a file they come as tables and lists.
             object.__setattr__(self, "words", tuple(self.words))
+            object.__setattr__(self, "breaker", CircuitBreakerConfig.of(self.breaker))
             object.__setattr__(self, "rate_headers", RateHeaders.of(self.rate_headers))
             object.__setattr__(self, "scopes", tuple(Scope.of(scope) for scope in self.scopes))
-            for scope in self.scopes:
-                scope.config_of(self)
-        except (ConfigurationError, TypeError) as error:
-            raise refuse(str(error).partition(". Nothing")[0]) from error
+        except ConfigurationError as error:
+            raise refuse(str(error)) from error
 
     def with_changes(self, changes: Mapping[str, Any]) -> ApiRateConfig:
         """The same API with some values changed.
@@ -127,22 +126,13 @@ class ApiRateConfig:
         Raises:
             ConfigurationError: An unknown key, or a value that cannot work.
         """
-        known = {f.name for f in fields(self)}
-        for key in changes:
-            if key not in known:
-                raise ConfigurationError(
-                    f"API {self.name!r}: unknown key {key!r}. Known keys: {', '.join(sorted(known))}."
-                )
+        refuse_unknown(f"API {self.name!r}", changes, ApiRateConfig)
         return replace(self, **changes)
 
 
 def _is_address(value: object) -> bool:
     try:
         url = httpx.URL(value) if isinstance(value, str) else None
-    except httpx.InvalidURL:
+        return url is not None and url.scheme in ("http", "https") and bool(url.host) and (url.port or 1) < 65_536
+    except (httpx.InvalidURL, ValueError):  # the second of a host that is no IDNA, or of half a surrogate pair
         return False
-    return url is not None and url.scheme in ("http", "https") and bool(url.host) and (url.port or 1) < 65_536
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -12,12 +12,12 @@ Example:
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
+from limiter.checks import is_header_name, is_number, refuse_unknown
 from limiter.errors import ConfigurationError
 from limiter.retry_after import moment_of
 
@@ -37,6 +37,9 @@ class RateHeaders:
         resource: Which limit it is about.
         window: For how long the quota is, seconds, where the vendor does not say so in a header; 0.0 if unknown.
         ignored: Read none of them.
+
+    Raises:
+        ConfigurationError: A value cannot work.
     """
 
     limit: tuple[str, ...] = _LIMIT
@@ -45,6 +48,25 @@ class RateHeaders:
     resource: str = "x-ratelimit-resource"
     window: float = 0.0
     ignored: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("limit", "remaining", "reset"):
+            given = getattr(self, key)
+            names = (given,) if isinstance(given, str) else given  # a file may say one, or a list
+            if not isinstance(names, list | tuple) or not all(map(is_header_name, names)):
+                raise ConfigurationError(
+                    f"rate_headers: {key} must be a header's name or a list of them, not {given!r}."
+                )
+            object.__setattr__(self, key, tuple(name.lower() for name in names))
+        if self.resource != "" and not is_header_name(self.resource):
+            raise ConfigurationError(f"rate_headers: resource must be a header's name, not {self.resource!r}.")
+        object.__setattr__(self, "resource", self.resource.lower())
+        if not is_number(self.window) or self.window < 0:
+            raise ConfigurationError(
+                f"rate_headers: window must be a finite number of at least 0, not {self.window!r}."
+            )
+        if not isinstance(self.ignored, bool):
+            raise ConfigurationError(f"rate_headers: ignored must be true or false, not {self.ignored!r}.")
 
     @classmethod
     def of(cls, settings: RateHeaders | Mapping[str, Any]) -> RateHeaders:
@@ -55,25 +77,10 @@ class RateHeaders:
         """
         if isinstance(settings, RateHeaders):
             return settings
-        known = sorted(field.name for field in fields(cls))
-        if not isinstance(settings, Mapping) or not set(settings) <= set(known):
-            raise ConfigurationError(f"rate_headers must be a table of {', '.join(known)}, not {settings!r}")
-        values: dict[str, Any] = {}
-        for key, value in settings.items():
-            if key == "window":
-                good = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-            elif key == "ignored":
-                good = isinstance(value, bool)
-            elif key == "resource":
-                good = isinstance(value, str)
-            else:
-                names = [value] if isinstance(value, str) else value
-                good = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
-                value = tuple(name.lower() for name in names) if good else value
-            if not good:
-                raise ConfigurationError(f"rate_headers: {key} cannot be {value!r}")
-            values[key] = value
-        return cls(**values)
+        if not isinstance(settings, Mapping):
+            raise ConfigurationError(f"rate_headers must be a table of settings, not {settings!r}.")
+        refuse_unknown("rate_headers", settings, cls)
+        return cls(**settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import functools
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from limiter.checks import are_texts, is_number, is_whole, refuse_unknown
 from limiter.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -65,22 +66,35 @@ class Scope:
     documented_rate: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("name", "path"):
+        def refuse(what: str) -> ConfigurationError:
+            return ConfigurationError(f"scope {self.name!r}: {what}.")
+
+        for name in ("name", "path", "documented_limit_desc"):
             if not isinstance(getattr(self, name), str):
-                raise ConfigurationError(f"scope {self.name!r}: {name} must be text, not {getattr(self, name)!r}")
+                raise refuse(f"{name} must be text, not {getattr(self, name)!r}")
         if not self.name or "/" in self.name or self.name == DEFAULT:
-            raise ConfigurationError(f"scope {self.name!r}: its name must be text without a slash, and not {DEFAULT!r}")
+            raise refuse(f"its name must be text without a slash, and not {DEFAULT!r}")
         for name in ("methods", "words"):
             value = getattr(self, name)
-            if isinstance(value, str) or not all(isinstance(each, str) for each in value):
-                raise ConfigurationError(f"scope {self.name!r}: {name} must be a list of texts, not {value!r}")
+            if not are_texts(value):
+                raise refuse(f"{name} must be a list of texts, not {value!r}")
             object.__setattr__(self, name, tuple(value))  # a file gives lists
+        for name in ("beside", "when_named", "secret"):
+            if not isinstance(getattr(self, name), bool):
+                raise refuse(f"{name} must be true or false, not {getattr(self, name)!r}")
         for name in _RATES:
             rate = getattr(self, name)
-            if rate is not None and (isinstance(rate, bool) or not isinstance(rate, int | float) or not rate > 0):
-                raise ConfigurationError(f"scope {self.name!r}: {name} must be a number above 0, not {rate!r}")
-        if unknown := set(_PLACE.findall(self.name)) - set(_PLACE.findall(self.path)):
-            raise ConfigurationError(f"scope {self.name!r}: its path has no {{{unknown.pop()}}}")
+            if rate is not None and not (is_number(rate) and rate > 0):
+                raise refuse(f"{name} must be a finite number above 0, not {rate!r}")
+        if self.burst is not None and not is_whole(self.burst, least=1):
+            raise refuse(f"burst must be a whole number of at least 1, not {self.burst!r}")
+        if not is_number(self.documented_rate) or self.documented_rate < 0:
+            raise refuse(f"documented_rate must be a finite number of at least 0, not {self.documented_rate!r}")
+        places = _PLACE.findall(self.path)
+        if unknown := sorted(set(_PLACE.findall(self.name)) - set(places)):
+            raise refuse(f"its path has no {{{unknown[0]}}}")
+        if len(set(places)) < len(places):
+            raise refuse(f"its path {self.path!r} has a {{place}} twice")
 
     @classmethod
     def of(cls, settings: Scope | Mapping[str, Any]) -> Scope:
@@ -91,20 +105,13 @@ class Scope:
         """
         if isinstance(settings, Scope):
             return settings
-        known = sorted(field.name for field in fields(cls))
         if not isinstance(settings, Mapping) or "name" not in settings:
-            raise ConfigurationError(f"a scope is a table with a name, not {settings!r}")
-        for key in settings:
-            if key not in known:
-                raise ConfigurationError(f"scope {settings['name']!r}: unknown key {key!r}. Known: {', '.join(known)}")
+            raise ConfigurationError(f"a scope is a table with a name, not {settings!r}.")
+        refuse_unknown(f"scope {settings['name']!r}", settings, cls)
         return cls(**settings)
 
     def config_of(self, api: ApiRateConfig) -> ApiRateConfig:
-        """The API with the rates of this limit.
-
-        Raises:
-            ConfigurationError: They do not fit together.
-        """
+        """The API with the rates of this limit, each brought within its bounds."""
         rates = {name: getattr(self, name) for name in _RATES if getattr(self, name) is not None}
         most = rates.get("max_rate", api.max_rate)
         rates["min_rate"] = min(rates.get("min_rate", api.min_rate), most)
@@ -149,9 +156,10 @@ def limits_of(config: ApiRateConfig, method: str, path: str) -> tuple[Limit, ...
     for scope in config.scopes:
         if scope.methods and method.upper() not in scope.methods:
             continue
-        places = _pattern(scope.path).fullmatch(path.rstrip("/"))
-        if places is None:
+        found_at = _pattern(scope.path).fullmatch(path.rstrip("/"))
+        if found_at is None:
             continue
+        places = dict(zip(_PLACE.findall(scope.path), found_at.groups(), strict=True))
         alone = alone or not (scope.beside or scope.when_named)
         found.append(Limit(_PLACE.sub(lambda place: _written(scope, places[place[1]]), scope.name), scope))  # noqa: B023
     return tuple(found) if alone else (*MAIN, *found)
@@ -198,7 +206,7 @@ def _pattern(path: str) -> re.Pattern[str]:
 def _part(part: str) -> str:
     if part == "*":
         return ".*"
-    return f"(?P<{part[1:-1]}>[^/]+)" if _PLACE.fullmatch(part) else re.escape(part)
+    return "([^/]+)" if _PLACE.fullmatch(part) else re.escape(part)
 
 
 def _written(scope: Scope, value: str) -> str:

@@ -108,9 +108,31 @@ def test_the_names_can_be_configured() -> None:
     )
     assert read(config.rate_headers, httpx.Headers({"x-left": "3", "x-other": "4"})) == Told(3, 4, window=10)
     assert read(RateHeaders(ignored=True), httpx.Headers({"ratelimit": '"a";r=1;t=2'})) is None
-    for wrong in ({"left": "x"}, {"window": "long"}, {"ignored": 1}, {"remaining": 3}, "x-left"):
-        with pytest.raises(ConfigurationError, match="rate_headers"):
-            ApiRateConfig("acme", "https://api.acme.test", rate_headers=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"left": "x"},
+        {"window": "long"},
+        {"window": -1.0},
+        {"window": math.inf},
+        {"ignored": 1},
+        {"remaining": 3},
+        {"reset": ["x-again", 3]},
+        {"limit": "X é"},
+        {"resource": "é"},
+        {"resource": None},
+        "x-left",
+    ],
+    ids=repr,
+)
+def test_names_that_cannot_be_are_refused(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^API 'acme': rate_headers.*\. Nothing was sent"):
+        ApiRateConfig("acme", "https://api.acme.test", rate_headers=wrong)
+    if isinstance(wrong, dict) and "left" not in wrong:
+        with pytest.raises(ConfigurationError, match=rf"^rate_headers: {next(iter(wrong))} "):
+            RateHeaders(**wrong)
 
 
 Tell = Callable[[int, int, float, float], dict[str, str]]
