@@ -2,6 +2,7 @@
 
 [notion]                      # a preset: only what differs
 max_rate = 5.0
+headers.X-Team = "audit"      # of a table, too: its other headers stay; a list is given as a whole
 
 [acme]                        # a new API: base_url is needed, the rest has defaults
 base_url = "https://api.acme.test"
@@ -12,11 +13,14 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from limiter.breaker_config import CircuitBreakerConfig
 from limiter.config import ApiRateConfig
 from limiter.errors import ConfigurationError
+from limiter.rate_headers import RateHeaders
 
 
 def read_config_file(path: str, known: Mapping[str, ApiRateConfig]) -> dict[str, ApiRateConfig]:
@@ -38,22 +42,23 @@ def read_config_file(path: str, known: Mapping[str, ApiRateConfig]) -> dict[str,
         try:
             if changes.get("name", name) != name:
                 raise ConfigurationError(f"API {name!r}: its name is that of the table, not {changes['name']!r}.")
-            if name in merged:
-                merged[name] = merged[name].with_changes(changes)
-            else:
-                merged[name] = _new(name, changes)
+            if name not in merged and "base_url" not in changes:
+                raise ConfigurationError(f"API {name!r} is new and needs a base_url.")
+            base = merged.get(name) or ApiRateConfig(name, changes["base_url"])
+            merged[name] = base.with_changes({key: _over(getattr(base, key, None), changes[key]) for key in changes})
         except ConfigurationError as error:
             raise ConfigurationError(f"AIMD_CONFIG {path}: {error}") from error
     return merged
 
 
-def _new(name: str, settings: Mapping[str, object]) -> ApiRateConfig:
-    if "base_url" not in settings:
-        raise ConfigurationError(f"API {name!r} is new and needs a base_url.")
-    allowed = {f.name for f in fields(ApiRateConfig)}
-    if unknown := sorted(set(settings) - allowed):
-        raise ConfigurationError(f"API {name!r}: unknown key {unknown[0]!r}. Known keys: {', '.join(sorted(allowed))}.")
-    return ApiRateConfig(**{"name": name, **settings})  # type: ignore[arg-type]  # values are checked by the class
+def _over(before: Any, value: object) -> object:
+    """A table changes only the keys that it names; any other value takes the place of the one before."""
+    if isinstance(before, RateHeaders | CircuitBreakerConfig):
+        before = asdict(before)
+    if not isinstance(before, Mapping) or not isinstance(value, Mapping):
+        return value
+    named = {key.lower() for key in value}  # the name of a header is the same in any case
+    return {**{key: kept for key, kept in before.items() if key.lower() not in named}, **value}
 
 
 def _tables(path: Path) -> dict[str, object]:

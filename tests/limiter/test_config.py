@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from limiter import API_RATE_CONFIGS, ApiRateConfig, ConfigurationError, api_config, make_client_for
+from limiter import (
+    API_RATE_CONFIGS,
+    ApiRateConfig,
+    CircuitBreakerConfig,
+    ConfigurationError,
+    RateHeaders,
+    Scope,
+    api_config,
+    make_client_for,
+    make_client_from_config,
+)
 from limiter.config_file import read_config_file
+from limiter.testing import FakeClock
+from state.memory import MemoryStore
 
-NOT_A_RATE: list[Any] = [0, 0.0, -1.0, math.nan, math.inf, -math.inf, True, False, "2", None, [1], 1j]
+NO_FLOAT = 10**400
+"""A whole number can be written that no float holds."""
+NOT_A_RATE: list[Any] = [0, 0.0, -1.0, math.nan, math.inf, -math.inf, NO_FLOAT, True, False, "2", None, [1], 1j]
+
+
+def brief(value: object) -> str:
+    return repr(value)[:60]
 
 
 def acme(**values: Any) -> ApiRateConfig:
@@ -20,7 +42,7 @@ def acme(**values: Any) -> ApiRateConfig:
 
 
 @pytest.mark.parametrize("field", ["initial_rate", "min_rate", "max_rate", "increase_step", "max_cooldown"])
-@pytest.mark.parametrize("value", NOT_A_RATE, ids=repr)
+@pytest.mark.parametrize("value", NOT_A_RATE, ids=brief)
 def test_a_rate_is_a_finite_number_above_zero(field: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=rf"'acme'.*{field}"):
         acme(**{field: value})
@@ -41,6 +63,16 @@ def test_the_factor_lies_between_zero_and_one(value: Any) -> None:
         ({"burst": 0}, "burst"),
         ({"burst": 1.5}, "burst"),
         ({"burst": True}, "burst"),
+        ({"burst": NO_FLOAT}, "burst"),
+        ({"max_concurrency": NO_FLOAT}, "max_concurrency"),
+        ({"breaker": {"failure_threshold": NO_FLOAT}}, "failure_threshold"),
+        ({"breaker": {"open_interval": NO_FLOAT}}, "open_interval"),
+        ({"rate_headers": {"window": NO_FLOAT}}, "window"),
+        ({"words": 5}, "words must be a list of texts, not 5"),
+        ({"words": "fast"}, "words must be a list of texts, not 'fast'"),
+        ({"words": ["fast", 5]}, "words must be a list of texts"),
+        ({"scopes": 5}, "scopes must be a list of tables, not 5"),
+        ({"scopes": {"name": "search"}}, "scopes must be a list of tables"),
         ({"documented_rate": -1.0}, "documented_rate"),
         ({"documented_rate": math.nan}, "documented_rate"),
         ({"documented_limit_desc": 5}, "documented_limit_desc"),
@@ -49,6 +81,12 @@ def test_the_factor_lies_between_zero_and_one(value: Any) -> None:
         ({"headers": ["X-Version"]}, "headers"),
         ({"headers": {"X-Version": 1}}, "headers"),
         ({"headers": None}, "headers"),
+        ({"headers": {"X-Team": "é"}}, "headers: the value of 'X-Team'"),
+        ({"headers": {"X-Team": "a\nb"}}, "headers: the value of 'X-Team'"),
+        ({"headers": {"X-Team": " a"}}, "headers: the value of 'X-Team'"),
+        ({"headers": {"X é": "a"}}, "headers: 'X é' is no name of a header"),
+        ({"headers": {"X-Team:": "a"}}, "headers: 'X-Team:' is no name of a header"),
+        ({"headers": {"": "a"}}, "headers: '' is no name of a header"),
         ({"name": ""}, "name"),
         ({"name": "a/b"}, "name"),
         ({"name": 5}, "name"),
@@ -57,14 +95,27 @@ def test_the_factor_lies_between_zero_and_one(value: Any) -> None:
         ({"base_url": "https://"}, "base_url"),
         ({"base_url": "https://[::1"}, "base_url"),
         ({"base_url": "https://acme.test:99999"}, "base_url"),
+        ({"base_url": "https://xn--a"}, "base_url"),
+        ({"base_url": "https://acme.test/\ud800"}, "base_url"),
         ({"base_url": None}, "base_url"),
         ({"base_url": b"https://api.acme.test"}, "base_url"),
     ],
-    ids=repr,
+    ids=brief,
 )
 def test_everything_else_is_checked_too(values: dict[str, Any], what: str) -> None:
     with pytest.raises(ConfigurationError, match=what):
         acme(**values)
+
+
+@pytest.mark.parametrize("value", ["", "a", "application/json; q=1", "two words\tand more"])
+def test_headers_that_can_be_sent_are_kept(value: str) -> None:
+    assert acme(headers={"X-Team": value}).headers == {"X-Team": value}
+
+
+def test_a_refused_header_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        acme(headers={"Authorization": "Bearer hunter2\n"})
+    assert "hunter2" not in str(refused.value)
 
 
 def test_the_edges_work() -> None:
@@ -105,6 +156,37 @@ def test_a_file_overrides_presets_and_adds_apis(tmp_path: Path, monkeypatch: pyt
         assert client.headers["acme-version"] == "7"
 
 
+CHANGED = """
+[notion.headers]
+X-Team = "audit"
+
+[github]
+rate_headers = { resource = "X-Which" }
+headers = { accept = "application/json" }
+breaker = { open_interval = 60 }
+"""
+
+
+def test_a_table_in_a_preset_needs_only_what_differs(tmp_path: Path) -> None:
+    file = tmp_path / "aimd.toml"
+    file.write_text(CHANGED)
+    preset = API_RATE_CONFIGS["github"].with_changes({"breaker": CircuitBreakerConfig(3, 5.0)})
+    known = read_config_file(str(file), {**API_RATE_CONFIGS, "github": preset})
+    assert known["notion"].headers == {**API_RATE_CONFIGS["notion"].headers, "X-Team": "audit"}
+    github = known["github"]
+    assert github.rate_headers == replace(preset.rate_headers, resource="x-which")
+    assert github.breaker == CircuitBreakerConfig(3, 60)
+    kept = preset.headers["X-GitHub-Api-Version"]
+    assert github.headers == {"accept": "application/json", "X-GitHub-Api-Version": kept}, "names have no case"
+
+
+def test_a_list_in_a_preset_is_given_as_a_whole(tmp_path: Path) -> None:
+    file = tmp_path / "aimd.toml"
+    file.write_text('[notion]\nwords = ["slow"]\n[[notion.scopes]]\nname = "search"')
+    notion = read_config_file(str(file), API_RATE_CONFIGS)["notion"]
+    assert (notion.words, [scope.name for scope in notion.scopes]) == (("slow",), ["search"])
+
+
 def test_no_file_is_no_change() -> None:
     assert read_config_file("", API_RATE_CONFIGS) == API_RATE_CONFIGS
 
@@ -130,6 +212,17 @@ def test_no_file_is_no_change() -> None:
         ("a.toml", "[notion]\nmax_rate = 2000-01-01", "max_rate"),
         ("a.toml", '[notion]\nheaders = "Notion-Version: 1"', "headers"),
         ("a.toml", "[notion]\nheaders = { Notion-Version = 2025 }", "headers"),
+        ("a.toml", '[notion]\nheaders = { X-Team = "é" }', "headers"),
+        ("a.toml", f"[notion]\nmax_rate = {NO_FLOAT}", "max_rate must be a finite number above 0"),
+        ("a.toml", "[notion]\nwords = 5", "words must be a list of texts, not 5"),
+        ("a.toml", "[notion]\nscopes = 5", "scopes must be a list of tables, not 5"),
+        ("a.toml", '[notion]\nrate_headers = { left = "x" }', "rate_headers: unknown key 'left'. Known keys: ignored"),
+        (
+            "a.toml",
+            "[notion]\nbreaker = { faults = 5 }",
+            "breaker: unknown key 'faults'. Known keys: failure_threshold",
+        ),
+        ("a.toml", '[[notion.scopes]]\nname = "a"\npaths = "/"', "scope 'a': unknown key 'paths'. Known keys: beside"),
         ("a.toml", "[notion]\nmin_rate = 20.0", "min_rate 20 is above max_rate 10"),
         ("a.toml", '[notion]\nname = "other"', "its name is that of the table"),
         ("a.toml", '[acme]\nname = "other"\nbase_url = "https://acme.test"', "its name is that of the table"),
@@ -146,6 +239,36 @@ def test_a_bad_file_is_named_with_what_is_wrong(
         make_client_for("notion")
     assert what in str(caught.value)
     assert str(file) in str(caught.value)
+
+
+TEXTS = st.text(max_size=9) | st.sampled_from(["\ud800", "\x00", "é", "*"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.just(NO_FLOAT) | st.floats() | TEXTS
+KEYS = {table: [field.name for field in fields(table)] for table in (ApiRateConfig, Scope, RateHeaders)}
+VALUES = st.one_of(
+    SCALARS,
+    st.lists(SCALARS, max_size=2),
+    st.dictionaries(TEXTS, SCALARS, max_size=2),
+    st.dictionaries(st.sampled_from(KEYS[RateHeaders]), SCALARS, max_size=2),
+    st.lists(st.dictionaries(st.sampled_from(KEYS[Scope]), SCALARS | st.just("/{a}{b}*"), max_size=4), max_size=2),
+    (TEXTS | st.sampled_from(["xn--a", "a..b", "a.test:0", "a.test/%", "[::1]"])).map(lambda text: f"https://{text}"),
+)
+
+
+@settings(max_examples=400)
+@given(st.dictionaries(st.sampled_from(KEYS[ApiRateConfig]), VALUES, max_size=3))
+def test_whatever_a_file_says_works_or_is_refused(
+    tmp_path_factory: pytest.TempPathFactory, said: dict[str, Any]
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "fuzz.json"
+    file.write_text(json.dumps({"notion": said}))
+    try:
+        config = read_config_file(str(file), API_RATE_CONFIGS)["notion"]
+    except ConfigurationError:
+        return
+    vendor = httpx.MockTransport(lambda _: httpx.Response(200, headers={"x-ratelimit-remaining": "9"}))
+    with make_client_from_config(config, store=MemoryStore(clock=FakeClock()), transport=vendor) as client:
+        assert client.get("/a/b").status_code == 200
+        assert len(client.limiter.known()) >= 1
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
