@@ -15,7 +15,7 @@ from botocore.retries.throttling import CubicCalculator
 from benchmarks.cases import CASES, Case
 from benchmarks.constant import TOLERATED, Constant, best_constant
 from benchmarks.core import CONFIG, Core
-from benchmarks.flying import LearnedRoom, Room
+from benchmarks.flying import GatedCore, Ungated
 from benchmarks.flying import simulate as simulate_in_flight
 from benchmarks.score import score
 from benchmarks.tables import table
@@ -162,8 +162,8 @@ def measure(name: str, case: Case, seed: int, callers: int = CALLERS) -> tuple[f
     """
     algorithm, policy = RIVALS[name](case), case.policy()
     if case == IN_FLIGHT:
-        room = LearnedRoom(algorithm) if isinstance(algorithm, Core) else Room()
-        log = simulate_in_flight(algorithm, room, policy, seconds=case.seconds, seed=seed, callers=callers)
+        gated = GatedCore(algorithm) if isinstance(algorithm, Core) else Ungated(algorithm)
+        log = simulate_in_flight(gated, policy, seconds=case.seconds, seed=seed, callers=callers)
     else:
         log = simulate(algorithm, policy, begin=0.0, seconds=case.seconds, seed=seed, callers=callers)
     half = case.seconds / 2

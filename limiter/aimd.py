@@ -12,15 +12,15 @@ pace     GCRA (ITU-T I.371): one number, the theoretical arrival time of the nex
          process that died, would otherwise outlive the rate.
 count    What was let go is counted at the reservation, which writes anyway, and not at the reply: the request refused
          first knows how many went before it, and a success that teaches nothing writes nothing.
-teach    Only a request that the limiter made wait says anything about the rate; idle time teaches nothing. 429s to
-         requests sent before the last cut belong to the same congestion event: they may lengthen the hold, no more.
+teach    Only a request that the limiter made wait says anything about the rate; idle time teaches nothing. What was
+         sent before the last cut says nothing more: its 429s belong to the same congestion event.
 search   Climb by increase_step per success until there is a ceiling (the rate at which the vendor last objected), and
          once it is left behind (STALE), and below FAR_BELOW of the ceiling, hold or not.
 probe    Near the ceiling hold still for a while, then grow by GROWTH of the rate per second.
 down     Expected (we were probing): back to where the probe began, which was quiet (`trusted`), or x decrease_factor
-         if that leaves more. Surprise (searching, or before the hold was served): onto SLACK x what was delivered
-         since the last cut, but between DEEPEST and decrease_factor. Far off (something, but not a second's worth was
-         delivered): FAR_OFF, since steps of DEEPEST would cost a lockout each, and the search is soon back.
+         if that leaves more. Surprise (searching, or before the hold was served): onto what was delivered since the
+         last cut, but not below DEEPEST. Far off (something, but not a second's worth was delivered): FAR_OFF, since
+         steps of DEEPEST would cost a lockout each, and the search is soon back.
 hold     After an outage no probe for HOLD_OUTAGES times its length or HOLD_REQUESTS requests, whichever is longer.
 cooldown Retry-After holds everyone who shares the bucket, and voids slots reserved before it (`generation`). Without
          one, or with one of zero, the wait doubles from 1 s within an outage; the next outage starts two doublings
@@ -68,8 +68,6 @@ DEEPEST = 0.67
 """What the deepest cut leaves of a rate that was quiet. One half lands far below; 0.8 needs too many events."""
 FAR_OFF = 0.1
 """What a refusal within the first second leaves of a rate."""
-SLACK = 0.99
-"""Land this far below what was delivered."""
 HOLD_REQUESTS = 80
 """About one refusal per 100 to 200 requests is the price of knowing the limit."""
 HOLD_OUTAGES = 20
@@ -125,13 +123,11 @@ def reserve(
     horizon = max(now, state.cooldown_until, quota.opens(state)) + HORIZON
     if at > horizon:
         return state, Ticket(horizon, None, paced=True)
-    idle = max(0.0, now - max(state.next_slot, state.cooldown_until))
     state = quota.renewed(state, config, at)
     taken = changed(
         state,
         next_slot=max(state.next_slot, at) + quota.spacing(state, at) + _pause_of_one(state, config),
         delivered=state.delivered + 1,
-        since=state.since + idle,
         quota_left=quota.taken(state),
         updated_at=now,
     )
@@ -151,7 +147,7 @@ def succeeded(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ti
     if ticket.at < state.cut_at or not (ticket.paced or state.outage_since):
         return state  # says nothing about the rate of now
     if state.outage_since:
-        hold = max(HOLD_OUTAGES * max(1.0, now - state.outage_since), HOLD_REQUESTS / state.rate)
+        hold = max(HOLD_OUTAGES * (now - state.outage_since), HOLD_REQUESTS / state.rate)
         return changed(
             state,
             next_slot=max(now, state.next_slot - _pause_of_one(state, config)),
@@ -196,15 +192,11 @@ def throttled(
     # One doubling per cooldown, not per refusal: the rest of those in flight do not count again.
     rounds = min(MOST_ROUNDS, state.rounds + (ticket.at >= state.cooldown_until))
     begins = is_event(state, ticket)
-    delivered = 0 if state.outage_since else state.delivered  # what an outage refuses was not
-    state = changed(state, rounds=rounds, throttles=state.throttles + 1, delivered=delivered, updated_at=now)
+    state = changed(state, rounds=rounds, throttles=state.throttles + 1, updated_at=now)
     state = held(state, config, now, retry_after or _backoff(rounds))
     if not begins:
         return state
-    # What went before it, until the vendor takes more: to the end of the wait, as seen when the request was sent.
-    delivered = min(ticket.before, state.delivered)
-    seconds = state.cooldown_until - (now - ticket.at) - state.since
-    rate = state.rate if spared else max(config.min_rate, _cut(state, config, delivered, seconds))
+    rate = state.rate if spared else max(config.min_rate, _cut(state, config, ticket.before))
     return changed(
         state,
         rate=rate,
@@ -241,12 +233,12 @@ def _is_searching(state: LimiterState) -> bool:
     return not FAR_BELOW * state.ceiling <= state.rate <= STALE * state.ceiling
 
 
-def _cut(state: LimiterState, config: ApiRateConfig, delivered: int, seconds: float) -> float:
+def _cut(state: LimiterState, config: ApiRateConfig, delivered: int) -> float:
     if 0.0 < state.trusted < state.rate and not _is_searching(state):
         return _landing(state, config)
     deepest = FAR_OFF if 0 < delivered < state.rate else DEEPEST
-    measured = SLACK * delivered / max(1e-3, seconds)
-    return min(config.decrease_factor * state.rate, max(deepest * state.rate, measured))
+    measured = delivered / max(1e-3, state.cooldown_until - state.since)  # until the vendor takes more
+    return min(state.rate, max(deepest * state.rate, measured))
 
 
 def _landing(state: LimiterState, config: ApiRateConfig) -> float:

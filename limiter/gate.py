@@ -84,10 +84,6 @@ class Gate:
         """Whether the cap explains the refusal, now, of a request that went as the n-th in flight."""
         return in_flight.refused(self.cap, 0.0, count)[1]
 
-    def is_full(self, count: int) -> bool:
-        """Whether a request that went as the n-th in flight had to wait for the cap rather than for the rate."""
-        return in_flight.is_full(self.cap, count)
-
     def succeeded(self, now: float, count: int) -> None:
         """See `in_flight.succeeded`."""
         with self._lock:

@@ -7,7 +7,6 @@ blame    EVENTS in a row above every count that succeeded set a cap at that coun
          in full use lowers the cap by one, and the rate is spared. One above it says nothing: it was on its way before.
 widen    A success with the cap in full use, `patience` after the last change, raises it by one. Each refusal that
          lowers the cap doubles the patience, up to LONGEST_PATIENCE.
-pace     While the cap is in full use, requests wait for a place and not for the rate, so they teach nothing of it.
 
 Learned by each process for itself: a process cannot know what the others have in flight.
 """

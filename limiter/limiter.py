@@ -276,8 +276,7 @@ class Limiter:
             elif reply.kind is Kind.REFUSED:
                 after = before
             else:
-                told = replace(ticket, paced=False) if self.gate.is_full(in_flight) else ticket
-                after = aimd.succeeded(before, self.config, now, told)
+                after = aimd.succeeded(before, self.config, now, ticket)
             status_shown = None if reply.kind is Kind.FINE else status
             happened = account.event(before, after, now, status=status_shown, retry_after=reply.retry_after)
             if reply.told is not None:

@@ -53,7 +53,7 @@ class LimiterState:
     delivered: int = 0
     """Requests let go since `since`; what the vendor delivered, up to the first that it refuses."""
     since: float = 0.0
-    """When counting `delivered` began; idle time is pushed out of it."""
+    """When counting `delivered` began."""
     hold_until: float = 0.0
     """No growth before."""
     trusted: float = 0.0

@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.cases import CASES
+from benchmarks.constant import Constant
 from benchmarks.core import Core
-from benchmarks.flying import LearnedRoom, Room, simulate
+from benchmarks.flying import Demand, GatedCore, Ungated, simulate
 from benchmarks.rivals import FAST, IN_FLIGHT, RIVALS, Botocore, DynamicApiRateLimiter, measure, report
 from benchmarks.tables import cells_of
+from simulator import InFlight, parse_policy
 
 BY_NAME = {case.name: case for case in CASES}
 
@@ -55,35 +57,46 @@ def test_the_model_of_the_dynamic_limiter_grows_with_each_success_and_stops_for_
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_cap_on_requests_in_flight_is_found_and_used(seed):
     """Without it the same core is cut at each refusal, and reaches next to nothing."""
-    core, bare = Core(FAST), Core(FAST)
-    room = LearnedRoom(core)
-    log = simulate(core, room, IN_FLIGHT.policy(), seconds=600.0, seed=seed)
-    without = simulate(bare, Room(), IN_FLIGHT.policy(), seconds=600.0, seed=seed)
-    assert room.cap.limit == 4
+    gated = GatedCore(Core(FAST))
+    log = simulate(gated, IN_FLIGHT.policy(), seconds=600.0, seed=seed)
+    without = simulate(Ungated(Core(FAST)), IN_FLIGHT.policy(), seconds=600.0, seed=seed)
+    assert gated.limit == 4
     assert sum(at > 300 for at in log.accepted) >= 0.95 * 300 * 40
     assert len(log.rejected) < len(without.rejected)
     assert len(log.accepted) > 1.2 * len(without.accepted)
 
 
-def test_nobody_is_in_flight_beyond_the_room():
-    class Counting:
-        most = now = 0
+class Counting(InFlight):
+    """Has room for everybody, and counts."""
 
-        def admit(self, at):
-            self.now += 1
-            self.most = max(self.most, self.now)
-            return IN_FLIGHT.policy().admit(at)
+    most = now = 0
 
-        def release(self, at):
-            self.now -= 1
+    def admit(self, at, /):
+        self.now += 1
+        self.most = max(self.most, self.now)
+        return super().admit(at)
 
-    class Narrow(Room):
-        limit = 3
+    def release(self, at, /):
+        self.now -= 1
+        super().release(at)
 
-    counting = Counting()
-    log = simulate(Core(FAST), Narrow(), counting, seconds=120.0, seed=1)
+
+def test_nobody_is_in_flight_beyond_the_limit():
+    narrow, counting = Ungated(Core(FAST)), Counting(1000)
+    narrow.limit = 3
+    log = simulate(narrow, counting, seconds=120.0, seed=1)
     assert (counting.most, log.rejected) == (3, [])
     assert len(log.accepted) > 120 * 20
+
+
+def test_callers_that_rest_want_little_in_between():
+    demand = Demand(busy=20.0, quiet=40.0, pause=8.0)
+    log = simulate(Ungated(Constant(5.0)), parse_policy("none"), seconds=180.0, seed=1, demand=demand)
+    rests = [at for at in log.accepted if at % 60.0 > 25.0]
+    busy = [at for at in log.accepted if at % 60.0 < 20.0]
+    assert len(rests) == 3 * 8 * 4, "each caller once in 8 s"
+    assert len(busy) == pytest.approx(3 * 20 * 5, rel=0.05)
+    assert demand.spans(61.0, 299.0) == [(120.0, 140.0), (180.0, 200.0)]
 
 
 def test_the_table_has_a_row_for_each_limit_and_a_column_for_each_rival():

@@ -105,10 +105,7 @@ def test_what_was_let_go_is_counted_and_each_request_knows_how_many_went_before_
         state, ticket = aimd.reserve(state, CONFIG, 1000.0)
         counts.append((ticket.before, state.delivered))
     assert counts == [(0, 1), (1, 2), (2, 3)]
-    cut = aimd.throttled(state, CONFIG, 1001.0, replace(ticket, at=1000.9), 1.0)
-    assert cut.delivered == 0
-    asked, again = aimd.reserve(cut, CONFIG, 1002.0)
-    assert aimd.throttled(asked, CONFIG, 1002.1, again, 1.0).delivered == 0, "an outage delivers nothing"
+    assert aimd.throttled(state, CONFIG, 1001.0, replace(ticket, at=1000.9), 1.0).delivered == 0
 
 
 def test_near_the_ceiling_growth_is_per_second_and_waits_for_the_end_of_the_hold() -> None:
@@ -158,8 +155,8 @@ def test_a_rate_that_somebody_lowered_under_the_trusted_one_is_cut_all_the_same(
 
 @pytest.mark.parametrize(
     ("delivered", "left"),
-    [(4.0, 0.99 * 4.0), (0.5, aimd.DEEPEST * 5.0), (4.9, CONFIG.decrease_factor * 5.0)],
-    ids=["onto what was delivered", "no deeper than DEEPEST", "no higher than an expected one"],
+    [(4.0, 4.0), (0.5, aimd.DEEPEST * 5.0), (6.0, 5.0)],
+    ids=["onto what was delivered", "no deeper than DEEPEST", "no higher than it was"],
 )
 def test_a_surprise_lands_on_what_was_delivered(delivered: float, left: float) -> None:
     # A hundred seconds and one of hold since counting began.
@@ -205,14 +202,6 @@ def test_after_the_first_cooldown_everybody_goes_on() -> None:
     state, _ = outage(known(), 1)
     state, _ = aimd.reserve(state, CONFIG, state.cooldown_until)
     assert aimd.earliest(state, CONFIG, 1001.0) == pytest.approx(1001.0 + 1 / state.rate)
-
-
-def test_idle_time_is_no_delivery_at_a_low_rate() -> None:
-    busy = known(delivered=400)
-    last = replace(SENT, before=400)
-    rested, ticket = aimd.reserve(aimd.at_time(busy, CONFIG, 9000.0), CONFIG, 9000.0)
-    after = aimd.throttled(rested, CONFIG, 9000.0, ticket, 1.0)
-    assert after.rate == pytest.approx(aimd.throttled(busy, CONFIG, 1000.0, last, 1.0).rate, rel=0.01)
 
 
 def test_the_floor_holds() -> None:
