@@ -246,7 +246,7 @@ API_RATE_CONFIGS: dict[str, ApiRateConfig] = {
                     documented_rate=30.0,
                 ),
                 Scope(
-                    name="hook-{hook}",
+                    name="userless-hook-{hook}",
                     path="/hooks/catch/{hook}",
                     secret=True,
                     initial_rate=1.0,

@@ -186,6 +186,8 @@ def config_for(config: ApiRateConfig, name: str) -> ApiRateConfig:
         >>> config_for(api_config("airtable"), "user").max_rate
         50.0
     """
+    if name == DEFAULT:
+        return config  # though a scope may be called after any word, as Slack's are
     for scope in config.scopes:
         if _pattern(scope.name).fullmatch(name):
             return scope.config_of(config)

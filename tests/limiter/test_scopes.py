@@ -7,6 +7,8 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from limiter import (
     API_RATE_CONFIGS,
@@ -19,7 +21,7 @@ from limiter import (
     make_async_client_for,
     make_client_for,
 )
-from limiter.scopes import limits_of
+from limiter.scopes import config_for, limits_of
 from limiter.testing import START, FakeClock
 from state import Bucket
 from state.memory import MemoryStore
@@ -66,16 +68,27 @@ def refusal(headers: dict[str, str] | None = None, word: str = "") -> httpx.Resp
         ("airtable", "GET", "/meta/bases/appA/tables", ["base-appA"]),
         ("airtable", "GET", "/meta/bases", ["default"]),
         ("openai", "GET", "/organization/users", ["default"]),
+        ("zapier", "POST", "/hooks/catch/123/abc/", ["default", "hook-ba7816bf8f01"]),
+        ("zapier", "POST", "/hooks/catch/abc", ["userless-hook-ba7816bf8f01"]),
     ],
 )
 def test_the_presets_know_the_documented_limits(api: str, method: str, path: str, scopes: list[str]) -> None:
-    assert [limit.name for limit in limits_of(API_RATE_CONFIGS[api], method, path)] == scopes
+    config = API_RATE_CONFIGS[api]
+    limits = limits_of(config, method, path)
+    assert [limit.name for limit in limits] == scopes
+    for limit in limits:
+        assert config_for(config, limit.name) == (limit.scope.config_of(config) if limit.scope else config)
+
+
+@pytest.mark.parametrize("api", API_RATE_CONFIGS)
+def test_the_main_limit_is_not_taken_for_one_of_a_part(api: str) -> None:
+    assert config_for(API_RATE_CONFIGS[api], "default") is API_RATE_CONFIGS[api]
 
 
 @pytest.mark.parametrize("path", ["/hooks/catch/123/s3cret/", "/hooks/catch/s3cret"])
 def test_the_secret_part_of_an_address_is_not_in_the_name_of_its_bucket(path: str) -> None:
     names = [limit.name for limit in limits_of(API_RATE_CONFIGS["zapier"], "POST", path)]
-    assert names[-1].startswith("hook-")
+    assert "hook-" in names[-1]
     assert "s3cret" not in "".join(names)
 
 
@@ -211,14 +224,44 @@ def test_the_tenants_share_by_quota_key_in_every_scope(make: Any, clock: FakeClo
         {"name": "x", "paths": "/x"},
         {"name": "{team}", "path": "/x"},
         {"name": "x", "methods": "GET"},
+        {"name": "x", "methods": 5},
+        {"name": "x", "words": 5},
+        {"name": "x", "path": "/{team}/{team}"},
+        {"name": "x", "when_named": "no"},
+        {"name": "x", "beside": 1},
+        {"name": "x", "secret": None},
+        {"name": "x", "documented_limit_desc": 5},
+        {"name": "x", "documented_rate": -1.0},
+        {"name": "x", "burst": 1.5},
+        {"name": "x", "max_rate": 10**400},
         {"name": "x", "initial_rate": -1},
         {"name": "x", "min_rate": 5, "max_rate": "fast"},
         "x",
     ],
 )
 def test_a_scope_that_cannot_work_is_refused(scope: Any) -> None:
-    with pytest.raises(ConfigurationError, match="acme"):
+    with pytest.raises(ConfigurationError, match=r"^API 'acme': (a )?scope .*\. Nothing was sent") as refused:
         replace(ACME, scopes=(scope,))
+    assert str(refused.value).count("API 'acme'") == 1
+
+
+RATE = st.none() | st.floats(0, exclude_min=True, allow_infinity=False)
+
+
+@given(RATE, RATE, RATE, RATE)
+def test_the_rates_of_any_scope_work_in_its_api(
+    initial: float | None, least: float | None, most: float | None, step: float | None
+) -> None:
+    scope = Scope("x", initial_rate=initial, min_rate=least, max_rate=most, increase_step=step)
+    config = scope.config_of(ACME)
+    assert config.min_rate <= config.initial_rate <= config.max_rate == (most or ACME.max_rate)
+
+
+@pytest.mark.parametrize("place", ["{team}", "{1}", "{1²}"])
+def test_a_place_may_have_any_name(place: str) -> None:
+    config = replace(ACME, scopes=(Scope(f"a-{place}-{place}", f"/x-{place}/*"),))
+    assert [limit.name for limit in limits_of(config, "GET", "/x-red/y")] == ["a-red-red"]
+    assert config_for(config, "a-red-red") == config.scopes[0].config_of(config)
 
 
 def test_a_file_may_declare_scopes(tmp_path: Any) -> None:
