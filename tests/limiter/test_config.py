@@ -162,7 +162,7 @@ X-Team = "audit"
 
 [github]
 rate_headers = { resource = "X-Which" }
-headers = { accept = "application/json" }
+headers = { ACCEPT = "application/json" }
 breaker = { open_interval = 60 }
 """
 
@@ -177,7 +177,7 @@ def test_a_table_in_a_preset_needs_only_what_differs(tmp_path: Path) -> None:
     assert github.rate_headers == replace(preset.rate_headers, resource="x-which")
     assert github.breaker == CircuitBreakerConfig(3, 60)
     kept = preset.headers["X-GitHub-Api-Version"]
-    assert github.headers == {"accept": "application/json", "X-GitHub-Api-Version": kept}, "names have no case"
+    assert github.headers == {"ACCEPT": "application/json", "X-GitHub-Api-Version": kept}, "names have no case"
 
 
 def test_a_list_in_a_preset_is_given_as_a_whole(tmp_path: Path) -> None:
