@@ -210,7 +210,7 @@ class SqlStore:
                         except Exception as error:
                             engines.notice(self._kept, error)
                             raise
-            except StateError:
+            except BaseException:  # an interruption, too, which may come where SQLAlchemy does not know of a BEGIN
                 self._drop()
                 raise
 

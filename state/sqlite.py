@@ -62,6 +62,11 @@ def engine(url: URL, durability: str, *, in_memory: bool) -> Engine:
             # A deferred BEGIN fails at once where it has to turn from reader to writer while another writes.
             _patiently(driver, "BEGIN IMMEDIATE")
 
+    @event.listens_for(made, "close")
+    def close(connection: sqlite3.Connection, _: object) -> None:
+        # The lock of a closed connection stays as long as a cursor of it does, in the traceback of an interruption.
+        connection.rollback()
+
     return made
 
 

@@ -29,8 +29,7 @@ class Turns:
     def in_child(self) -> None:
         """See `state.fork`: those who held it or waited for it are not there."""
         self._mutex = threading.Lock()
-        self._taken = False
-        self._waiting: deque[threading.Lock] = deque()
+        self._queue: deque[threading.Lock] = deque()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -39,45 +38,27 @@ class Turns:
         Raises:
             DatabaseBusy: It did not become free within `state.patience.left`, whatever those before do with it.
         """
-        mine: threading.Lock | None = None
-        with self._mutex:
-            if self._taken:
-                mine = threading.Lock()
-                mine.acquire()
-                self._waiting.append(mine)
-            self._taken = True
-        if mine is not None:
-            self._wait(mine)
+        mine = threading.Lock()
+        mine.acquire()
         try:
+            with self._mutex:
+                self._queue.append(mine)
+                first = self._queue[0] is mine
+            if not first:
+                seconds = max(0.0, patience.left())
+                if not mine.acquire(timeout=seconds):
+                    raise too_late(self._url, seconds)
             yield
         finally:
-            self._pass_on()
-
-    def _wait(self, mine: threading.Lock) -> None:
-        seconds = max(0.0, patience.left())
-        try:
-            handed = mine.acquire(timeout=seconds)
-        except BaseException:  # Ctrl-C
-            if not self._leave(mine):
-                self._pass_on()
-            raise
-        if not handed and self._leave(mine):
-            raise too_late(self._url, seconds)
-
-    def _leave(self, mine: threading.Lock) -> bool:
-        """Wait no longer; False if it was handed over in this very moment."""
-        with self._mutex:
-            if mine not in self._waiting:
-                return False
-            self._waiting.remove(mine)
-            return True
-
-    def _pass_on(self) -> None:
-        with self._mutex:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
+            # Whoever stands first has it, so there is nothing to give back but the place. No call comes before the next
+            # is told: the end of one is a moment at which an interruption comes.
+            with self._mutex:
+                if self._queue and self._queue[0] is mine:
+                    del self._queue[0]
+                    if self._queue:
+                        self._queue[0].release()
+                elif mine in self._queue:
+                    self._queue.remove(mine)
 
 
 def too_late(url: str, seconds: float) -> DatabaseBusy:

@@ -13,7 +13,7 @@ from state.turns import Turns
 
 
 def until_waiting(turns: Turns, number: int) -> None:
-    while len(turns._waiting) < number:
+    while len(turns._queue) <= number:
         threading.Event().wait(0.001)
 
 
@@ -44,7 +44,7 @@ def test_one_at_a_time() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(take, range(8)))
-    assert (worst, turns._taken, len(turns._waiting)) == (1, False, 0)
+    assert (worst, len(turns._queue)) == (1, 0)
 
 
 def test_a_turn_that_does_not_come_is_told_and_the_next_one_comes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,8 +58,8 @@ def test_a_turn_that_does_not_come_is_told_and_the_next_one_comes(monkeypatch: p
         ):
             pytest.fail("it is taken")
     with turns.turn():
-        assert turns._taken
-    assert not turns._taken
+        assert len(turns._queue) == 1
+    assert not turns._queue
 
 
 @pytest.mark.parametrize("handed_over", [False, True])
@@ -71,18 +71,18 @@ def test_ctrl_c_while_waiting_loses_no_turn(monkeypatch: pytest.MonkeyPatch, han
         def acquire(self, timeout: float = -1) -> bool:
             if timeout != -1:
                 if handed_over:
-                    turns._pass_on()
+                    turns._queue.popleft()
                 raise KeyboardInterrupt
             return True
 
         def release(self) -> None:
             pass
 
-    turns._taken = True
+    turns._queue.append(holder := threading.Lock())
     monkeypatch.setattr(threading, "Lock", Interrupted)
     with pytest.raises(KeyboardInterrupt), turns.turn():
         pytest.fail("it is taken")
-    assert (turns._taken, len(turns._waiting)) == (not handed_over, 0)
+    assert list(turns._queue) == ([] if handed_over else [holder])
 
 
 def test_an_error_passes_the_turn_on() -> None:
