@@ -79,6 +79,7 @@ class Scope:
             if not are_texts(value):
                 raise refuse(f"{name} must be a list of texts, not {value!r}")
             object.__setattr__(self, name, tuple(value))  # a file gives lists
+        object.__setattr__(self, "methods", tuple(method.upper() for method in self.methods))
         for name in ("beside", "when_named", "secret"):
             if not isinstance(getattr(self, name), bool):
                 raise refuse(f"{name} must be true or false, not {getattr(self, name)!r}")

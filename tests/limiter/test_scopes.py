@@ -274,3 +274,7 @@ def test_a_file_may_declare_scopes(tmp_path: Any) -> None:
     )
     (scope,) = read_config_file(str(path), {})["acme"].scopes
     assert scope == Scope("search", "/search/*", methods=("GET",), initial_rate=0.5)
+
+
+def test_methods_may_be_written_in_any_case():
+    assert Scope("writes", methods=("post", "Patch")) == Scope("writes", methods=("POST", "PATCH"))
