@@ -9,7 +9,8 @@ from benchmarks.core import Core
 from benchmarks.score import score
 from benchmarks.textbook import Textbook
 from benchmarks.virtual import Log, simulate
-from flows.picture_svg import Caption, Name, canvas, standalone
+from flows.curve import Name
+from flows.picture_svg import Caption, canvas, standalone
 from limiter.aimd import Ticket
 
 CASE = Case("bucket 5/s, burst 5", "token:rate=5,burst=5", seconds=300.0)
