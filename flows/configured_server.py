@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from limiter import ConfigurationError
 
-EXAMPLE = "PREFECT_API_URL=http://127.0.0.1:4200/api"
+_EXAMPLE = "http://127.0.0.1:4200/api"
 _PATIENCE = 10.0
 """Seconds for an answer."""
 
@@ -28,7 +28,7 @@ def server_address() -> str | None:
         said = [each["msg"] for each in error.errors()] if isinstance(error, ValidationError) else [str(error)]
         raise ConfigurationError(
             f"Prefect's settings cannot be used ({'; '.join(said)}); nothing was attempted. Correct PREFECT_API_URL, "
-            f"as {EXAMPLE}, and what else is set for Prefect."
+            f"as {_EXAMPLE}, and what else is set for Prefect."
         ) from None
 
 
@@ -45,9 +45,9 @@ def needed_server(purpose: str) -> str:
     if not address:
         raise ConfigurationError(
             f"{purpose} needs a Prefect server, and none is configured; nothing was attempted. Start one (`prefect "
-            f"server start`) and set {EXAMPLE}."
+            f"server start`) and set PREFECT_API_URL={_EXAMPLE}."
         )
-    check_server(address, f"set {EXAMPLE}, or where yours is")
+    check_server(address, "set PREFECT_API_URL to one that runs")
     return address
 
 
@@ -77,5 +77,5 @@ def check_server(address: str, otherwise: str) -> None:
         said = status or (error if isinstance(error, RuntimeError) else type(error).__name__)  # of other versions
         raise ConfigurationError(
             f"What answers at {address} is no Prefect API that can be used ({said}); nothing was attempted. Set "
-            f"{EXAMPLE}, or where yours is, and PREFECT_API_KEY or PREFECT_API_AUTH_STRING where it asks for one."
+            f"PREFECT_API_URL to one (as {_EXAMPLE}), and PREFECT_API_KEY or PREFECT_API_AUTH_STRING if it needs them."
         ) from None

@@ -58,7 +58,7 @@ def test_an_answer_that_is_none_of_prefects_is_a_sentence(stranger, status, cont
     message = str(refused.value)
     assert message.startswith(f"What answers at {url} is no Prefect API that can be used (")
     assert said in message
-    assert "Set PREFECT_API_URL=http://127.0.0.1:4200/api" in message
+    assert "Set PREFECT_API_URL to one (as http://127.0.0.1:4200/api)" in message
     assert "\n" not in message
 
 
