@@ -47,12 +47,9 @@ def simulator(
         RetryAfter | None, typer.Option(help="How a refusal says when to come back; by default as the vendor does.")
     ] = None,
     latency: Annotated[str, typer.Option(metavar="MIN,MAX", help="Seconds that an answer takes.")] = "0.05,0.15",
-    users: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count users=N.")] = None,
-    pages: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count pages=N.")] = None,
-    data_sources: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count data_sources=N.")] = None,
-    rows: Annotated[int | None, typer.Option(min=0, metavar="N", help="As --count rows=N.")] = None,
     count: Annotated[
-        list[str] | None, typer.Option(metavar="KIND=N", help="How many of a kind there are; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="KIND=N", help="How many of a kind there are, as users=100; may be repeated."),
     ] = None,
     fault: Annotated[
         list[str] | None, typer.Option(metavar="SPEC", help="What goes wrong and when; may be repeated.")
@@ -84,11 +81,9 @@ def simulator(
 
     with friendly(as_json):
         try:
-            sizes = {"users": users, "pages": pages, "data_sources": data_sources, "rows": rows}
-            counts = {name: size for name, size in sizes.items() if size is not None} | _counts(count or [])
             vendor = Simulator(
                 policy,
-                make_world(api.value, seed, **counts),
+                make_world(api.value, seed, **_counts(count or [])),
                 token=token,
                 api=api.value,
                 retry_after=retry_after.value if retry_after else None,
@@ -126,6 +121,8 @@ def _counts(given: list[str]) -> dict[str, int]:
         kind, _, number = text.partition("=")
         if not (kind and number.isascii() and number.isdecimal()):
             raise ValueError(f"a count must be of the form KIND=N, as people=100, not {text!r}")
+        if kind in counts:
+            raise ValueError(f"the count of {kind} is given twice: {counts[kind]} and {number}")
         counts[kind] = int(number)
     return counts
 

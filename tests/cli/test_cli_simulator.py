@@ -47,7 +47,7 @@ def test_json_says_where_and_behind_which_limit(simulator):
 
 def test_the_options_reach_the_vendor(simulator):
     _, told = simulator(
-        "--policy", "fixed:count=2,window=60", "--token", "secret", "--retry-after", "none", "--users", "3",
+        "--policy", "fixed:count=2,window=60", "--token", "secret", "--retry-after", "none", "--count", "users=3",
         "--fault", "error-500@GET /v1/users#2",
     )  # fmt: skip
     with httpx.Client(base_url=told["base_url"], headers=NOTION) as client:
@@ -89,7 +89,8 @@ def test_any_token_will_do_unless_one_is_named(simulator):
         (("--latency", "2,1"), "Latency must be"),
         (("--latency", "nan"), "Latency must be"),
         (("--count", "users"), "of the form KIND=N, as people=100"),
-        (("--api", "github", "--users", "3"), "There is no kind 'users'; known: members,"),
+        (("--count", "users=3", "--count", "users=4"), "The count of users is given twice: 3 and 4."),
+        (("--api", "github", "--count", "users=3"), "There is no kind 'users'; known: members,"),
     ],
 )
 def test_what_cannot_be_simulated_is_a_sentence(aimd, arguments, says):
