@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -44,17 +43,17 @@ class SqlStore:
     def __init__(self, url: str, *, clock: Clock | None = None, retention: Retention | None = None) -> None:
         address = engines.parse_url(url)
         self.url = address.render_as_string(hide_password=True)
-        self._address = engines.anchored(address)
+        address = engines.anchored(address)
         self._clock = clock
         self._retention = retention or Retention()
         self._turns = Turns(self.url)
         self._kept: Connection | None = None
-        self._opening = threading.Lock()
-        self._evidence: EvidenceStore | None = None
-        self._tokens: SqlTokens | None = None
-        self._engine = engines.connect(self._address, "NORMAL")
+        self._engine = engines.connect(address, "NORMAL")
         self._hot = statements.compiled(self._engine.dialect)
-        schema.prepare(self._address)
+        durable = engines.connect(address, "FULL")  # its commits survive a power cut
+        self.evidence = EvidenceStore(durable, url=self.url, clock=clock, turns=self._turns)
+        self.tokens = SqlTokens(durable, url=self.url, clock=clock, turns=self._turns)
+        schema.prepare(address)
         fork.tell_in_child(self)
 
     def __enter__(self) -> SqlStore:
@@ -70,27 +69,8 @@ class SqlStore:
 
     def in_child(self) -> None:
         """See `state.fork`."""
-        self._opening = threading.Lock()
         self._inherited = (self._kept, engines.renew(self._engine))
         self._kept = None
-
-    @property
-    def evidence(self) -> EvidenceStore:
-        """The evidence of the same database, on connections whose commits survive a power cut."""
-        with self._opening:
-            if self._evidence is None:
-                durable = engines.connect(self._address, "FULL")
-                self._evidence = EvidenceStore(durable, url=self.url, clock=self._clock, turns=self._turns)
-            return self._evidence
-
-    @property
-    def tokens(self) -> SqlTokens:
-        """The shared tokens of the same database, as durable."""
-        with self._opening:
-            if self._tokens is None:
-                durable = engines.connect(self._address, "FULL")
-                self._tokens = SqlTokens(durable, url=self.url, clock=self._clock, turns=self._turns)
-            return self._tokens
 
     def transact(self, bucket: Bucket, decide: Decide[T]) -> T:
         """See `state.store.Store.transact`."""
@@ -188,9 +168,7 @@ class SqlStore:
                 self._kept.close()
                 self._kept = None
             self._engine.dispose()
-        for opened in (self._evidence, self._tokens):
-            if opened is not None:
-                opened.close()
+        self.evidence.close()  # its connections are those of the tokens, too
 
     def _time(self, connection: Connection, found: Any) -> float:
         if self._clock is None and found is not None and len(found) > _TIME:
