@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ Durability = Literal["NORMAL", "FULL"]
 
 _SQLITE = ("sqlite", "sqlite+pysqlite")
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
+_SPELLED = re.compile("([?&;][^=&]*(?:passw|secret|scram)[^=&]*=)[^&]*", re.IGNORECASE)
 
 
 def parse_url(url: str) -> URL:
@@ -35,7 +37,7 @@ def parse_url(url: str) -> URL:
     try:
         parsed = make_url(url)
         if parsed.drivername in _POSTGRES:
-            return _without_spelled_password(parsed.set(drivername="postgresql"))
+            return parsed.set(drivername="postgresql")
         # No other driver, and no file: URIs, of which the path cannot be told.
         if parsed.drivername not in _SQLITE or "uri" in parsed.query:
             raise ValueError(parsed.drivername)
@@ -49,10 +51,18 @@ def parse_url(url: str) -> URL:
     return parsed
 
 
-def _without_spelled_password(url: URL) -> URL:
-    # The driver takes `?password=` too, which nothing would hide.
-    spelled = url.query.get("password")
-    return url.difference_update_query(["password"]).set(password=spelled) if isinstance(spelled, str) else url
+def shown(url: URL) -> str:
+    """A URL for people: without its password, and without what its query spells, the driver's `sslpassword` for one.
+
+    Example:
+        >>> shown(parse_url("postgresql://ann:s3cret@db.example/aimd?sslmode=require&sslpassword=s3cret"))
+        'postgresql://ann:***@db.example/aimd?sslmode=require&sslpassword=***'
+    """
+    return _without_spelled(url.render_as_string(hide_password=True))
+
+
+def _without_spelled(url: str) -> str:
+    return _SPELLED.sub(r"\1***", url)
 
 
 def is_postgres(url: URL) -> bool:
@@ -73,7 +83,7 @@ def connect(url: URL, durability: Durability) -> Engine:
     if is_postgres(url):
         from state import postgres
 
-        return postgres.engine(url, durability, shown=url.render_as_string(hide_password=True))
+        return postgres.engine(url, durability, shown=shown(url))
     from state import sqlite
 
     return sqlite.engine(url, durability, in_memory=file_of(url) is None)
@@ -147,6 +157,14 @@ def queue(connection: Connection, what: str) -> None:
         postgres.queue(connection, what)
 
 
+def take_time(connection: Connection) -> None:
+    """Let this transaction, the last of its connection, take as long as it needs. On SQLite every one may."""
+    if connection.dialect.name == "postgresql":
+        from state import postgres
+
+        postgres.take_time(connection)
+
+
 def file_of(url: URL) -> Path | None:
     """The file of a SQLite database, or None for one in memory or on a server."""
     if is_postgres(url) or not url.database or url.database == ":memory:":
@@ -162,6 +180,6 @@ def anchored(url: URL) -> URL:
 
 def _shown(url: str) -> str:
     """A URL that may be none, without what may be a password."""
-    user, at, rest = url.rpartition("@")
+    user, at, rest = _without_spelled(url).rpartition("@")
     scheme, there, _ = user.partition("://")
-    return (f"{scheme}://***@{rest}" if there else f"***@{rest}") if at else url
+    return (f"{scheme}://***@{rest}" if there else f"***@{rest}") if at else rest

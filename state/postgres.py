@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -79,13 +80,16 @@ def _patient_connection() -> type[psycopg.Connection[Any]]:
     import psycopg
 
     class PatientConnection(psycopg.Connection[Any]):
+        takes_time = False
+
         def wait(self, gen: Generator[Any, Any, Any], *arguments: Any, **options: Any) -> Any:
             """Drives `gen`, which yields what it waits for and is told what came, or several times a second nothing."""
 
             def in_time() -> Generator[Any, Any, Any]:
                 left = patience.left()
                 # The server knows only of its own time-outs, not of a caller that has less time.
-                until = time.monotonic() + left + (SLACK if left >= patience.BUSY_TIMEOUT else 0.0)
+                slack = SLACK if left >= patience.BUSY_TIMEOUT else 0.0
+                until = math.inf if self.takes_time else time.monotonic() + left + slack
                 try:
                     wanted = next(gen)
                     while True:
@@ -119,6 +123,13 @@ def queue(connection: Connection, what: str) -> None:
     """
     key = int.from_bytes(hashlib.sha256(what.encode()).digest()[:8], signed=True)
     connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def take_time(connection: Connection) -> None:
+    """Let this transaction, the last of its connection, take as long as it needs. It waits for locks as others do."""
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0")
+    driver: Any = connection.connection.driver_connection
+    driver.takes_time = True
 
 
 def moment(connection: Connection) -> float:

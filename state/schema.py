@@ -60,7 +60,7 @@ def status(url: str) -> SchemaStatus:
     if is_forgetful(url):
         return SchemaStatus("memory://", None, HEAD, exists=False)
     address = engines.parse_url(url)
-    shown = address.render_as_string(hide_password=True)
+    shown = engines.shown(address)
     path = engines.file_of(address)
     if path is not None and not files.is_there(path, shown):
         return SchemaStatus(shown, None, HEAD, exists=False)
@@ -93,7 +93,7 @@ def prepare(url: URL) -> None:
     Raises:
         StateError: The database cannot be used; it is then as it was.
     """
-    shown = url.render_as_string(hide_password=True)
+    shown = engines.shown(url)
     path = engines.file_of(url)
     if path is not None:
         files.make_file(path, shown)
@@ -105,6 +105,7 @@ def prepare(url: URL) -> None:
     try:
         with translated(shown), engine.begin() as connection:
             engines.queue(connection, "schema")
+            engines.take_time(connection)
             upgrade(connection, shown)
     finally:
         engine.dispose()

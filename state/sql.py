@@ -42,7 +42,7 @@ class SqlStore:
 
     def __init__(self, url: str, *, clock: Clock | None = None, retention: Retention | None = None) -> None:
         address = engines.parse_url(url)
-        self.url = address.render_as_string(hide_password=True)
+        self.url = engines.shown(address)
         address = engines.anchored(address)
         self._clock = clock
         self._retention = retention or Retention()

@@ -34,9 +34,9 @@ def database() -> str:
     url = default_url()
     if url.partition(":")[0] == "memory":
         return url
-    from state.engine import parse_url
+    from state.engine import parse_url, shown
 
-    return parse_url(url).render_as_string(hide_password=True)
+    return shown(parse_url(url))
 
 
 def _is_missing(url: str) -> bool:

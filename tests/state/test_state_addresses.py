@@ -58,6 +58,10 @@ def test_an_address_that_cannot_be_used_is_refused_in_a_sentence(
         "mysql://ann:s3cret@host:port/aimd",
         "//ann:s3cret@host/aimd",
         "ann:s3cret@host/aimd",
+        "postgresql+asyncpg://db.example/aimd?user=ann&password=s3cret",
+        "mysql://ann@host/aimd?passwd=s3cret&PASSWORD=s3cret;password=s3cret",
+        "ann:s3cret@host/aimd?sslpassword=s3cret#password=s3cret",
+        "postgresql+psycopg2://ann@db@host/aimd?client_secret=s3cret%26x",
     ],
 )
 def test_no_password_is_ever_shown(url: str) -> None:

@@ -16,11 +16,11 @@ import psycopg
 import pytest
 import real_postgres
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, MetaData, event
+from sqlalchemy import Connection, Engine, MetaData, event
 from state_listing import sync
 
 from flows.cli import run
-from state import Bucket, open_store, schema
+from state import Bucket, open_store, patience, postgres, schema
 from state import engine as engines
 from state.records import Collection
 from state.tables import evidence, evidence_current
@@ -162,6 +162,28 @@ def test_a_row_can_be_added_where_numbers_were_given_out_before(restored: Callab
         assert len(list(store.buckets())) == 3
         sync(store.evidence, pages, [[("a", 3), ("d", 1)], [("c", None)]])
         assert [(each.external_id, each.version) for each in store.evidence.versions(limit=2)] == [("a", 3), ("d", 1)]
+
+
+def test_an_upgrade_takes_as_long_as_it_needs_and_waits_for_locks_no_longer_than_others(
+    new_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large database, a statement that moves its rows takes longer than anything else may."""
+    url = restored_postgres(new_postgres_url, "0002")
+    monkeypatch.setattr(patience, "BUSY_TIMEOUT", 0.3)
+    waits: list[str] = []
+
+    def slow(connection: Connection, cursor: Any, statement: str, *_: object) -> None:
+        if statement.startswith("ALTER TABLE evidence RENAME"):
+            monkeypatch.setattr(postgres, "SLACK", 0.0)
+            waits.extend(cursor.execute("SHOW lock_timeout").fetchone())
+            cursor.execute("SELECT pg_sleep(0.6)")
+
+    event.listen(Engine, "before_cursor_execute", slow)
+    try:
+        assert schema.upgrade_url(url).revision == schema.HEAD
+    finally:
+        event.remove(Engine, "before_cursor_execute", slow)
+    assert waits == ["300ms"]
 
 
 def test_the_command_line_upgrades_when_told(
