@@ -136,23 +136,23 @@ def _admission(
             if limiter.opens(found, now) - now > bounds.patience(waited):
                 raise _too_long(limiter, request, refused, bounds, limiter.opens(found, now))
     tickets: dict[Limiter, Ticket] = {}
-    while True:
-        for limiter in passed:
-            if limiter not in tickets:
-                circuit = limiter is route.circuit
-                ticket, waited = yield from _slot(limiter, request, bounds, waited, refused, circuit=circuit)
-                if ticket is not None:
-                    tickets[limiter] = ticket
-        if len(tickets) == 1:
-            return tickets, waited
+    missing = passed
+    while missing:
+        for limiter in missing:
+            circuit = limiter is route.circuit
+            ticket, waited = yield from _slot(limiter, request, bounds, waited, refused, circuit=circuit)
+            if ticket is not None:
+                tickets[limiter] = ticket
+        missing = []
         # While it waited for the one, a cooldown may have voided the other.
-        for limiter in tuple(tickets):
+        for limiter in tuple(tickets) if len(tickets) > 1 else ():
             found, now = yield Read(limiter.bucket)
             valid = limiter.still_valid(found, now, tickets.pop(limiter))
-            if valid is not None:
+            if valid is None:
+                missing.append(limiter)
+            else:
                 tickets[limiter] = valid
-        if all(limiter in tickets or limiter.when_named for limiter in passed):
-            return tickets, waited
+    return tickets, waited
 
 
 def _slot(

@@ -18,6 +18,7 @@ from limiter import (
     Terminal,
     Throttled,
     WaitTooLong,
+    aimd,
     api_config,
 )
 from limiter.bounds import FAULT_TRIES
@@ -25,6 +26,7 @@ from limiter.errors import AimdError, TryLater, VendorError
 from limiter.testing import START, FakeClock
 from state import Bucket
 from state.memory import MemoryStore
+from state.records import Decision
 
 SLOW = ApiRateConfig("slow", "https://api.slow.test", initial_rate=0.02, min_rate=0.001, max_rate=0.02)
 SAFE: list[dict[str, Any]] = [
@@ -270,6 +272,26 @@ def test_a_refusal_holds_everyone_who_shares_the_bucket(play: Any, clock: Any) -
     play([(429, {"Retry-After": "90"})], bounds={"max_retries": 0}, store=store)
     other = play([], store=store)
     assert other.sends == [90.0]
+
+
+@pytest.mark.parametrize("others", [["workspace"], ["workspace", "endpoint-users"]])
+def test_a_named_limit_that_holds_while_another_is_waited_for_is_waited_out_too(
+    play: Any, clock: FakeClock, others: list[str]
+) -> None:
+    store, config = MemoryStore(clock=clock), api_config("notion")
+    play([], store=store)  # so that the main limit has to be waited for
+    for scope in others:  # which the vendor has named before
+        store.transact(Bucket("notion", scope), lambda _, now: Decision(aimd.fresh(config, now), None))
+
+    def sleep(seconds: float) -> None:
+        FakeClock.sleep(clock, seconds)
+        if len(clock.sleeps) == 1:  # meanwhile, in another process
+            store.transact(
+                Bucket("notion", "workspace"), lambda found, now: Decision(aimd.held(found, config, now, 30.0), None)
+            )
+
+    clock.sleep = sleep  # type: ignore[method-assign]
+    assert play([], url="/users", store=store).sends == [30.5]
 
 
 def test_the_clients_own_figures(play: Any) -> None:
