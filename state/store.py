@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from state.once import Once
 from state.records import Bucket, Decision, HistoryEvent, LimiterState
 
 if TYPE_CHECKING:
@@ -148,15 +149,14 @@ def is_forgetful(url: str) -> bool:
     return not is_postgres(address) and file_of(address) is None
 
 
-@functools.cache
-def _shared(url: str, _process: int) -> Store:
-    return open_store(url)
+_shared: Once[str, Store] = Once({})
 
 
 def shared_store(url: str | None = None) -> Store:
-    """The store of this process for a URL: clients made one after the other share one connection.
+    """The store of this process for a URL: its clients, in whatever threads they are made, share one connection.
 
     Raises:
         StateError: As `open_store`.
     """
-    return _shared(url or default_url(), os.getpid())
+    url = url or default_url()
+    return _shared.get(url, partial(open_store, url))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import traceback
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from state import Bucket, open_store
 from state.errors import DatabaseUnavailable
 from state.memory import MemoryStore
 from state.store import default_url, shared_store
+from tests.forking import status_of_child
 
 
 @pytest.mark.parametrize("url", ["memory://", "memory:", "sqlite://", "sqlite:///", "sqlite:///:memory:"])
@@ -108,9 +108,14 @@ def test_a_relative_path_is_of_the_folder_in_which_the_store_was_opened(
     assert [path.name for path in tmp_path.rglob("*.db*")] == ["aimd.db"]
 
 
-def test_a_process_has_one_shared_store_a_url(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_has_one_shared_store_a_url(url: str, tmp_path: Path) -> None:
     mine = shared_store(url)
     assert shared_store(url) is mine
     assert shared_store(f"sqlite:///{tmp_path / 'other.db'}") is not mine
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    assert shared_store(url) is not mine
+    assert mine.transact(Bucket("notion"), added) == 1
+
+    def child() -> None:
+        assert shared_store(url).transact(Bucket("notion"), added) == 2
+
+    assert status_of_child(child) == 0
+    assert mine.transact(Bucket("notion"), added) == 3
