@@ -76,7 +76,7 @@ class GatedCore:
     def succeeded(self, now: float, ticket: Ticket, count: int, /) -> None:
         """See `Gated`."""
         self._core.succeeded(now, ticket)
-        self.cap = in_flight.succeeded(self.cap, now, count)
+        self.cap = in_flight.succeeded(self.cap, now, count, ticket.at)
 
     def throttled(self, now: float, ticket: Ticket, retry_after: float | None, count: int, /) -> None:
         """See `Gated`."""

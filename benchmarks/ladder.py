@@ -85,7 +85,7 @@ class Rule:
     of: ModuleType = aimd
 
 
-_succeeded, _throttled, _cut = aimd.succeeded, aimd.throttled, aimd._cut
+_succeeded, _throttled, _cut, _proved = aimd.succeeded, aimd.throttled, aimd._cut, in_flight.succeeded
 
 
 def _all_teach(state: LimiterState, config: ApiRateConfig, now: float, ticket: Ticket) -> LimiterState:
@@ -155,6 +155,9 @@ RULES: Mapping[str, Rule] = {
     "the cap in flight spares the rate": Rule({"throttled": _never_spared}, "caps in flight"),
     "and takes the ceiling away": Rule({"throttled": _spared_below_the_ceiling}, "caps in flight"),
     "two refusals above what succeeded set the cap": Rule({"EVENTS": 10**9}, "caps in flight", in_flight),
+    "nothing sent before a refusal came back is proof": Rule(
+        {"succeeded": lambda cap, now, count, _sent_at: _proved(cap, now, count, now)}, "caps in flight", in_flight
+    ),
     "it is widened ever more slowly": Rule({"LONGEST_PATIENCE": in_flight.PATIENCE}, "caps in flight", in_flight),
 }
 """By what they say."""

@@ -98,9 +98,9 @@ def any_limit(source: random.Random, slowest: float = 0.3, fastest: float = 100.
         burst = 1.0 if source.random() < 0.2 else round(_log_uniform(source, 1.0, max(1.0, rate)))
         spec = f"{kind}:rate={rate:.4f},burst={burst:g}"
         if kind == "drift":
-            at = "/".join(f"{source.uniform(60, 500):.0f}" for _ in range(2))
-            at = "/".join(sorted(at.split("/"), key=float))
-            spec += f",at={at},factor={_log_uniform(source, 0.3, 3):.3f}/{_log_uniform(source, 0.3, 3):.3f}"
+            first, second = sorted(round(source.uniform(60, 500)) for _ in range(2))
+            spec += f",at={first}/{max(first + 1, second)}"
+            spec += f",factor={_log_uniform(source, 0.3, 3):.3f}/{_log_uniform(source, 0.3, 3):.3f}"
     elif kind == "penalty":
         count = source.randint(2, 30)
         rate, spec = float(count), f"penalty:count={count},window=1,lockout={source.uniform(5, 60):.1f}"

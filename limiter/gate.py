@@ -16,6 +16,7 @@ import httpx
 
 from limiter import in_flight
 from state import fork
+from state.once import Once
 from state.records import Bucket
 from state.store import Store
 
@@ -84,10 +85,10 @@ class Gate:
         """Whether the cap explains the refusal, now, of a request that went as the n-th in flight."""
         return in_flight.refused(self.cap, 0.0, count)[1]
 
-    def succeeded(self, now: float, count: int) -> None:
+    def succeeded(self, now: float, count: int, sent_at: float) -> None:
         """See `in_flight.succeeded`."""
         with self._lock:
-            self.cap = in_flight.succeeded(self.cap, now, count)
+            self.cap = in_flight.succeeded(self.cap, now, count, sent_at)
             self._admit()
 
     def refused(self, now: float, count: int) -> None:
@@ -230,13 +231,11 @@ class _TaskWaiter:
 
 _Waiter = _ThreadWaiter | _TaskWaiter
 
-_gates: WeakKeyDictionary[Store, dict[Bucket, Gate]] = WeakKeyDictionary()
-_making = threading.Lock()
+_gates: Once[Store, Once[Bucket, Gate]] = Once(WeakKeyDictionary())
 
 
 def gate_of(store: Store, bucket: Bucket, ceiling: int) -> Gate:
     """The one gate of this process to a bucket; the last to ask sets its ceiling."""
-    with _making:
-        gate = _gates.setdefault(store, {}).setdefault(bucket, Gate(ceiling))
+    gate = _gates.get(store, lambda: Once({})).get(bucket, lambda: Gate(ceiling))
     gate.set_ceiling(ceiling)
     return gate

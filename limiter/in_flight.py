@@ -5,6 +5,8 @@ before. Its refusals come at counts in flight above every count that ever succee
 
 blame    EVENTS in a row above every count that succeeded set a cap at that count. From then on a refusal with the cap
          in full use lowers the cap by one, and the rate is spared. One above it says nothing: it was on its way before.
+proof    A success proves its count only if it was sent after the last refusal came back. Until then the refused request
+         counts here as in flight, and no longer at the vendor.
 widen    A success with the cap in full use, `patience` after the last change, raises it by one. Each refusal that
          lowers the cap doubles the patience, up to LONGEST_PATIENCE.
 
@@ -33,6 +35,7 @@ class Cap:
         suspects: Events in a row above `proven`.
         widen_at: No place is added before.
         patience: Seconds until the next may be.
+        refused_at: When the last refusal came back.
     """
 
     ceiling: int = 0
@@ -41,6 +44,7 @@ class Cap:
     suspects: int = 0
     widen_at: float = 0.0
     patience: float = PATIENCE
+    refused_at: float = 0.0
 
     @property
     def limit(self) -> int:
@@ -53,9 +57,9 @@ def is_full(cap: Cap, count: int) -> bool:
     return 0 < cap.limit <= count
 
 
-def succeeded(cap: Cap, now: float, count: int) -> Cap:
-    """Learn from a request that went as the n-th in flight and was not refused."""
-    if count > cap.proven:
+def succeeded(cap: Cap, now: float, count: int, sent_at: float) -> Cap:
+    """Learn from a request that went as the n-th in flight, at `sent_at`, and was not refused."""
+    if count > cap.proven and sent_at >= cap.refused_at:
         cap = replace(cap, proven=count, suspects=0)
     if cap.learned and is_full(cap, count) and now >= cap.widen_at and cap.limit != cap.ceiling:
         cap = replace(cap, learned=cap.learned + 1, widen_at=now + cap.patience)
@@ -71,7 +75,7 @@ def refused(cap: Cap, now: float, count: int) -> tuple[Cap, bool]:
     if cap.learned and count > cap.limit:
         return cap, True  # it had its place before the cap was known: no news
     suspects = cap.suspects + 1 if count > cap.proven else 0
-    cap = replace(cap, suspects=suspects)
+    cap = replace(cap, suspects=suspects, refused_at=now)
     lowered = bool(cap.learned) and is_full(cap, count)
     if not lowered and suspects < EVENTS:
         return cap, False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import httpx
@@ -307,7 +308,9 @@ class Limiter:
 
         return decide
 
-    def report(self, happened: tuple[HistoryEvent, ...], reply: Reply, now: float, in_flight: int) -> None:
+    def report(
+        self, happened: tuple[HistoryEvent, ...], reply: Reply, now: float, in_flight: int, sent_at: float = inf
+    ) -> None:
         """Tell the gate of a reply that has been learned from, and the hooks of a change; the first of them logs it.
 
         Args:
@@ -315,9 +318,10 @@ class Limiter:
             reply: Why.
             now: Seconds of a clock that is never set.
             in_flight: As given to `settling`.
+            sent_at: When the request was sent, on the same clock as `now`.
         """
         if reply.kind is Kind.FINE:
-            self.gate.succeeded(now, in_flight)
+            self.gate.succeeded(now, in_flight, sent_at)
         elif any(each.kind == "backoff" for each in happened):
             self.gate.refused(now, in_flight)
         for each in happened:

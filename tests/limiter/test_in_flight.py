@@ -26,7 +26,7 @@ FAST = ApiRateConfig("acme", "https://api.acme.test", initial_rate=500.0, max_ra
 
 def learned(cap: Cap, *story: tuple[str, float, int]) -> Cap:
     for what, now, count in story:
-        cap = in_flight.succeeded(cap, now, count) if what == "ok" else in_flight.refused(cap, now, count)[0]
+        cap = in_flight.succeeded(cap, now, count, now) if what == "ok" else in_flight.refused(cap, now, count)[0]
     return cap
 
 
@@ -41,6 +41,13 @@ def test_a_refusal_at_a_count_that_has_succeeded_is_the_rates() -> None:
     cap = learned(Cap(), ("ok", 0.0, 4), ("no", 1.0, 5), ("no", 2.0, 3), ("no", 3.0, 5))
     assert cap.limit == 0
     assert learned(cap, ("ok", 4.0, 5), ("no", 5.0, 6)).limit == 0, "a success at a new count clears the suspicion"
+
+
+def test_a_success_that_was_sent_before_the_last_refusal_came_back_proves_nothing() -> None:
+    """The vendor no longer counts who is refused; here it is in flight until the refusal is back."""
+    cap = learned(Cap(), ("ok", 0.0, 4), ("no", 1.0, 5))
+    assert in_flight.succeeded(cap, 1.2, 5, sent_at=0.99) == cap
+    assert in_flight.succeeded(cap, 1.2, 5, sent_at=1.0).proven == 5
 
 
 def test_the_cap_widens_after_a_while_in_full_use_and_narrows_when_refused_ever_more_slowly() -> None:
