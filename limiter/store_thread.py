@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from state import fork, patience
+from state.once import Once
 from state.store import Store
 from state.turns import too_late
 
@@ -68,19 +69,21 @@ class StoreThread:
 
         Args:
             work: Blocks its thread.
-            lasting: Do it even if its caller has stopped waiting; else it is then left out, unless it has begun.
+            lasting: Do it even if its caller has stopped waiting, and with time of its own; else it is then left out,
+                unless it has begun.
 
         Raises:
             DatabaseBusy: It has not come to its end within `patience.left`.
         """
         loop, seconds = asyncio.get_running_loop(), patience.left()
-        with patience.within(seconds):  # counts from now, and not from when it is its turn
+        # Counts from now, and not from when it is its turn.
+        with patience.unhurried() if lasting else patience.within(seconds):
             job = _Job(loop.create_future(), copy_context(), work, lasting)
         with self._lock:
+            if not self._at_work:
+                self._pool.submit(self._work)  # raises where the interpreter ends
+                self._at_work = True
             self._jobs.append(job)
-            begin, self._at_work = not self._at_work, True
-        if begin:
-            self._pool.submit(self._work)
         late = loop.call_later(max(0.0, seconds), _tell, [_Outcome(job.future, error=too_late(self._url, seconds))])
         try:
             return await job.future  # type: ignore[no-any-return]
@@ -135,11 +138,9 @@ def _tell(outcomes: list[_Outcome]) -> None:
             outcome.future.set_exception(outcome.error)
 
 
-_threads: WeakKeyDictionary[Store, StoreThread] = WeakKeyDictionary()
-_making = threading.Lock()
+_threads: Once[Store, StoreThread] = Once(WeakKeyDictionary())
 
 
 def thread_of(store: Store) -> StoreThread:
     """The one thread of this process for a store."""
-    with _making:
-        return _threads.setdefault(store, StoreThread(store.url))
+    return _threads.get(store, lambda: StoreThread(store.url))

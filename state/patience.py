@@ -34,6 +34,16 @@ def within(seconds: float) -> Iterator[None]:
         _deadline.reset(before)
 
 
+@contextmanager
+def unhurried() -> Iterator[None]:
+    """What is asked of a database here has all the time there is, whatever its caller has left."""
+    before = _deadline.set(math.inf)
+    try:
+        yield
+    finally:
+        _deadline.reset(before)
+
+
 def left() -> float:
     """Seconds that the caller has for what it begins now; not above `BUSY_TIMEOUT`, and negative if it is late."""
     return min(BUSY_TIMEOUT, _deadline.get() - time.monotonic())

@@ -17,7 +17,8 @@ import pytest
 
 from limiter import AimdTransport, ApiRateConfig, AsyncAimdTransport, Limiter, make_async_client_for, make_client_for
 from limiter.bounds import Bounds
-from limiter.store_thread import StoreThread
+from limiter.gate import gate_of
+from limiter.store_thread import StoreThread, thread_of
 from state import Bucket, Decision, LimiterState, open_store, patience
 from state.errors import DatabaseBusy, StateError
 from state.store import Store
@@ -233,6 +234,46 @@ def test_many_tasks_that_gave_up_take_no_slot_when_the_store_answers_again(
     found, now = store.read(ACME)
     assert found is not None
     assert found.next_slot <= now
+
+
+def test_what_lasts_is_done_with_time_of_its_own_though_its_caller_had_none_left(store: Store) -> None:
+    beside = StoreThread(store.url)
+
+    def work() -> None:
+        store.transact(ACME, lambda before, now: Decision(LimiterState(7.0), None))
+
+    async def main() -> None:
+        with hanging(store), patience.within(0.01), pytest.raises(DatabaseBusy):
+            await beside.do(work, lasting=True)
+        await beside.do(int)
+
+    asyncio.run(main())
+    assert store.read(ACME)[0] == LimiterState(7.0)
+
+
+def test_a_pool_that_takes_nothing_is_told_at_once_and_every_time(
+    beside: StoreThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the interpreter ends, or has no thread left."""
+    monkeypatch.setattr(patience, "BUSY_TIMEOUT", 0.2)
+    beside._pool.shutdown()
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="cannot schedule"):
+            asyncio.run(beside.do(int))
+    beside._pool = ThreadPoolExecutor(1)
+    assert asyncio.run(beside.do(lambda: 42)) == 42
+
+
+def test_a_store_has_one_thread_and_a_bucket_one_gate_looked_up_and_not_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every operation of an async client looks its thread up, and to make one costs twenty times as much."""
+    thread, gate = thread_of(store), gate_of(store, ACME, 3)
+    for name in ("limiter.store_thread.StoreThread", "limiter.gate.Gate"):
+        monkeypatch.setattr(name, lambda *_: pytest.fail("it is there"))
+    assert thread_of(store) is thread
+    assert gate_of(store, ACME, 5) is gate
+    assert gate.cap.limit == 5
 
 
 ENDS = """
