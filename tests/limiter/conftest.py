@@ -15,12 +15,13 @@ from limiter import AimdClient, ApiRateConfig, AsyncAimdClient, Bounds, Limiter,
 from limiter.testing import Answer, FakeClock
 from state import Bucket, store
 from state.memory import MemoryStore
+from state.once import Once
 
 
 @pytest.fixture(autouse=True)
 def _nobody_elses_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test sees the variables of whoever runs it or what another test learned, nor leaves a database behind."""
-    store._shared.cache_clear()
+    monkeypatch.setattr(store, "_shared", Once({}))
     for name in [*os.environ]:
         if name.startswith("AIMD_") or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
