@@ -5,6 +5,7 @@ before. Its refusals come at counts in flight above every count that ever succee
 
 blame    EVENTS in a row above every count that succeeded set a cap at that count. From then on a refusal with the cap
          in full use lowers the cap by one, and the rate is spared. One above it says nothing: it was on its way before.
+         A refusal of the only one in flight is never the cap's: a false cap of one would spare the rate for ever.
 proof    A success proves its count only if it was sent after the last refusal came back. Until then the refused request
          counts here as in flight, and no longer at the vendor.
 widen    A success with the cap in full use, `patience` after the last change, raises it by one. Each refusal that
@@ -72,6 +73,8 @@ def refused(cap: Cap, now: float, count: int) -> tuple[Cap, bool]:
     Returns:
         The cap, and whether it explains the refusal, so that the rate is to be spared.
     """
+    if count <= 1:
+        return replace(cap, suspects=0), False
     if cap.learned and count > cap.limit:
         return cap, True  # it had its place before the cap was known: no news
     suspects = cap.suspects + 1 if count > cap.proven else 0

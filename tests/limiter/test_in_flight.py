@@ -58,9 +58,15 @@ def test_the_cap_widens_after_a_while_in_full_use_and_narrows_when_refused_ever_
     assert wider.limit == 5
     back, spared = in_flight.refused(wider, 33.0, 5)
     assert (back.limit, spared, back.patience) == (4, True, 2 * in_flight.PATIENCE)
-    for _ in range(9):
-        back, _ = in_flight.refused(back, 34.0, back.limit)
-    assert (back.limit, back.patience) == (1, in_flight.LONGEST_PATIENCE)
+    narrow = Cap(learned=9, proven=9)
+    while narrow.limit > 1:
+        narrow, _ = in_flight.refused(narrow, 34.0, narrow.limit)
+    assert narrow.patience == in_flight.LONGEST_PATIENCE
+
+
+def test_a_refusal_of_the_only_one_in_flight_is_the_rates() -> None:
+    assert learned(Cap(), ("no", 1.0, 1), ("no", 2.0, 1), ("no", 3.0, 1)).limit == 0
+    assert in_flight.refused(Cap(learned=1, proven=1), 50.0, 1) == (Cap(learned=1, proven=1), False)
 
 
 def test_no_more_than_the_preset_allows_is_ever_learned() -> None:
