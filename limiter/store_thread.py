@@ -77,7 +77,7 @@ class StoreThread:
         """
         loop, seconds = asyncio.get_running_loop(), patience.left()
         # Counts from now, and not from when it is its turn.
-        with patience.unhurried() if lasting else patience.within(seconds):
+        with patience.anew() if lasting else patience.within(seconds):
             job = _Job(loop.create_future(), copy_context(), work, lasting)
         with self._lock:
             if not self._at_work:

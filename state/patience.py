@@ -35,9 +35,9 @@ def within(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
-def unhurried() -> Iterator[None]:
-    """What is asked of a database here has all the time there is, whatever its caller has left."""
-    before = _deadline.set(math.inf)
+def anew() -> Iterator[None]:
+    """What is asked of a database here has `BUSY_TIMEOUT` from now on, whatever its caller has left."""
+    before = _deadline.set(time.monotonic() + BUSY_TIMEOUT)
     try:
         yield
     finally:

@@ -240,6 +240,8 @@ def test_what_lasts_is_done_with_time_of_its_own_though_its_caller_had_none_left
     beside = StoreThread(store.url)
 
     def work() -> None:
+        # From when it was asked for: many that wait for a store which hangs must not wait one after the other.
+        assert 1.0 < patience.left() < patience.BUSY_TIMEOUT
         store.transact(ACME, lambda before, now: Decision(LimiterState(7.0), None))
 
     async def main() -> None:
