@@ -44,14 +44,25 @@ def hide(content: AnyStr, secrets: Iterable[str]) -> AnyStr:
 
 
 def secrets_of(request: httpx.Request) -> list[str]:
-    """What authorizes a request: a bearer token without the word before it.
+    """What authorizes a request: a bearer token without the word before it, a user and a password as they are.
 
     Example:
         >>> secrets_of(httpx.Request("GET", "https://api.test", headers={"Authorization": "Bearer ntn_0123"}))
         ['ntn_0123']
     """
     values = [value for name, value in request.headers.items() if CREDENTIALS.search(name)]
-    return [word for value in values for word in value.split() if len(word) >= SHORTEST]
+    words = [word for value in values for word in (*value.split(), *_user_and_password(value))]
+    return [word for word in words if len(word) >= SHORTEST]
+
+
+def _user_and_password(value: str) -> list[str]:
+    scheme, _, encoded = value.partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        return base64.b64decode(encoded).decode().split(":", 1)
+    except ValueError:
+        return []
 
 
 _sent: ContextVar[tuple[str, ...]] = ContextVar("aimd_sent", default=())
@@ -119,7 +130,10 @@ def leave_credentials_behind(error: httpx.HTTPError, secrets: Iterable[str] = ()
         answer = error.response
         raw = [(name, hide(value, secrets)) for name, value in answer.headers.raw]
         kept = [(name, value) for name, value in raw if name.lower() not in (b"content-encoding", b"content-length")]
-        content = hide(answer.read(), secrets)
+        try:
+            content = hide(answer.content, secrets)
+        except httpx.ResponseNotRead:  # refused by a hook, which has it before its body is read
+            content = b""
         error.response = httpx.Response(answer.status_code, headers=kept, content=content, request=error.request)
 
 
