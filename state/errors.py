@@ -133,7 +133,7 @@ def _translation(error: Exception, url: str) -> StateError | None:
     from sqlalchemy.exc import TimeoutError as PoolTimeout
 
     if isinstance(error, UnicodeEncodeError):  # bytes that a command line could not read, half a surrogate pair
-        return _not_held(url, f"the text {error.object[:60]!r}, since it is not valid Unicode")
+        return not_held(url, f"the text {error.object[:60]!r}, since it is not valid Unicode")
     if isinstance(error, PoolTimeout):
         return DatabaseBusy(_SENTENCES[DatabaseBusy].format(url=url), url=url)
     # The driver's own errors come too: statements that run for every request do without SQLAlchemy's wrapping.
@@ -143,7 +143,7 @@ def _translation(error: Exception, url: str) -> StateError | None:
         kind = _of_sqlite(original)
     elif postgres is not None and isinstance(original, postgres.Error):
         if isinstance(original, postgres.DataError):
-            return _not_held(url, f"what it was given ({_line(original)})")
+            return not_held(url, f"what it was given ({_line(original)})")
         kind = _of_postgres(original, lost=isinstance(original, postgres.OperationalError))
     elif isinstance(error, DBAPIError):
         kind = DatabaseUnavailable
@@ -152,7 +152,13 @@ def _translation(error: Exception, url: str) -> StateError | None:
     return kind(_SENTENCES[kind].format(url=url, cause=_line(original)), url=url)
 
 
-def _not_held(url: str, what: str) -> StateError:
+def not_held(url: str, what: str) -> StateError:
+    """The error of something that no database can hold.
+
+    Args:
+        url: The database, without its password.
+        what: With the reason.
+    """
     return StateError(f"The database {url} cannot hold {what}; nothing of it was stored.", url=url)
 
 

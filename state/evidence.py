@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from state import engine as engines
 from state import rows, tables
-from state.errors import ListingTaken
+from state.errors import ListingTaken, not_held
 from state.plan import plan
 from state.records import Body, Collection, Counts, Cursor, EvidenceVersion, Listing, Provenance, SyncRun
 from state.transactions import Transactions
@@ -112,10 +112,14 @@ class EvidenceStore(Transactions):
 
         Raises:
             ListingTaken: Another process has moved the cursor meanwhile; nothing of the page was stored.
+            StateError: An id cannot be held; nothing of the page was stored.
             ValueError: `buries` where no full listing ends; a mistake of the caller's, and nothing was stored.
         """
         if buries and not (ends and before.full):
             raise ValueError("only a full listing that ends complete buries")
+        for item in bodies:
+            if "\0" in item.external_id:  # where SQLite's JSON functions, which look ids up, end a text
+                raise not_held(self._url, f"the id {item.external_id[:60]!r}, since it has a NUL")
         attempted: tuple[Counts, Cursor] | None = None
 
         def work(connection: Connection) -> tuple[Counts, Cursor]:

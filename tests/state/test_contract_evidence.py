@@ -10,6 +10,7 @@ import pytest
 from state_listing import WHERE_FROM, after_page, bodies, step, stored, sync
 
 from state.canonical import FORM
+from state.errors import StateError
 from state.evidence import EvidenceStore
 from state.records import Body, Collection, Counts, EvidenceVersion
 
@@ -209,6 +210,14 @@ def test_odd_text_survives(evidence: EvidenceStore, collection: Collection) -> N
     sync(evidence, collection, [odd])
     assert [(key, json.loads(text)["value"]) for key, _, _, text in stored(evidence)] == odd
     assert sync(evidence, collection, [odd]).unchanged == 2
+
+
+def test_an_id_with_a_nul_is_refused_with_its_page(evidence: EvidenceStore, collection: Collection) -> None:
+    """PostgreSQL cannot hold it, and SQLite's JSON functions end a text there."""
+    for _ in range(2):
+        with pytest.raises(StateError, match=r"cannot hold the id 'a\\x00b', since it has a NUL"):
+            sync(evidence, collection, [[("a", 1), ("a\x00b", 1)]])
+    assert stored(evidence) == []
 
 
 def test_a_page_of_thousands_needs_no_more_variables_than_an_old_sqlite_gives(
