@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import deque
@@ -16,6 +15,7 @@ from state import fork
 from state.context import run_id
 from state.evidence import EvidenceStore
 from state.records import Bucket, HistoryEvent, LimiterState
+from state.retention import Retention
 from state.store import Clock, Decide
 from state.tokens import MemoryTokens
 
@@ -111,12 +111,13 @@ class MemoryStore:
 
     def prune(self, *, days: float | None = None, rows: int | None = None) -> int:
         """See `state.store.Store.prune`."""
-        too_old = self._clock() - (math.inf if days is None else days * 86400)
+        bounds = Retention.of(days=days, rows=rows)
+        too_old = self._clock() - bounds.days * 86400
         pruned = 0
         with self._lock:
             for kept in self._history.values():
                 before = len(kept)
-                while len(kept) > 1 and (kept[0].at < too_old or (rows is not None and len(kept) > rows)):
+                while len(kept) > 1 and (kept[0].at < too_old or len(kept) > bounds.rows):
                     kept.popleft()
                 pruned += before - len(kept)
         return pruned

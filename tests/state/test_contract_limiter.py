@@ -11,6 +11,7 @@ from state_worker import added
 
 from state import Bucket, Decision, HistoryEvent, LimiterState, context, open_store
 from state.codec import KINDS
+from state.retention import DAYS
 from state.store import Store
 
 NOTION = Bucket("notion")
@@ -254,3 +255,10 @@ def test_pruning_takes_the_oldest_of_each_bucket_and_never_the_newest(store: Sto
     assert [event.rate_after for event in store.history(NOTION)] == [5]
     store.transact(NOTION, keep(KNOWN, told(6)))  # numbered after what is gone
     assert [event.rate_after for event in store.history(NOTION)] == [5, 6]
+
+
+def test_pruning_without_bounds_takes_what_is_older_than_is_kept(store: Store, clock) -> None:
+    for days in (DAYS + 1, DAYS - 1, 0):
+        store.transact(NOTION, keep(replace(KNOWN, rate=days + 1), replace(told(days), at=clock.now - days * 86400)))
+    assert store.prune() == 1
+    assert [event.rate_after for event in store.history(NOTION)] == [DAYS - 1, 0]
