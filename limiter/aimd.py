@@ -4,12 +4,12 @@ Theory
 ------
 A vendor lets R requests per second pass and R is hidden. We send at `rate` and hear of R only by being refused. That
 is congestion control with one difference: a policer has no queue to drain, so a cut to one half buys nothing. Hence
-additive increase, and a decrease that lands just below what the vendor has shown it delivers.
+additive increase, and a decrease that lands on what the vendor has shown it delivers.
 
 pace     GCRA (ITU-T I.371): one number, the theoretical arrival time of the next request (`next_slot`), one slot every
-         1/rate seconds; a tolerance of (burst - 1) slots lets a rested client start with a burst. No slot is handed
-         out more than HORIZON ahead, the waiter looks again instead: slots reserved at an old, slow rate, or by a
-         process that died, would otherwise outlive the rate.
+         1/rate seconds; a tolerance of (burst - 1) slots lets a rested client start with a burst, though not right
+         after a refusal. No slot is handed out more than HORIZON ahead, the waiter looks again instead: slots reserved
+         at an old, slow rate, or by a process that died, would otherwise outlive the rate.
 count    What was let go is counted at the reservation, which writes anyway, and not at the reply: the request refused
          first knows how many went before it, and a success that teaches nothing writes nothing.
 teach    Only a request that the limiter made wait says anything about the rate; idle time teaches nothing. What was
@@ -53,7 +53,7 @@ from state.records import LimiterState, changed
 if TYPE_CHECKING:
     from limiter.config import ApiRateConfig
 
-# Each constant was chosen on limits drawn at random; benchmarks/ shows what it costs to drop the rule.
+# Each constant was chosen on limits drawn at random; `benchmarks/ladder.py` shows what it costs to drop the rule.
 GROWTH = 0.0075
 """Of the rate, per second, near the ceiling: 10 % takes 13 s. More finds more, and is refused more."""
 GENTLEST = 0.01
