@@ -22,6 +22,7 @@ from prefect.states import AwaitingRetry
 from flows.stopping import Stop, Stopped
 from flows.words import clock_time, duration
 from limiter import Limiter, WaitTooLong, api_config
+from limiter.exchange import LOOK_AGAIN
 from state.records import Bucket
 from state.store import Store
 
@@ -82,7 +83,8 @@ class Patience(Stop):
             WaitTooLong: A long cooldown has begun, before or meanwhile.
             Stopped: The sync was asked to stop, before or meanwhile.
         """
-        if seconds > self._release_after:  # perhaps for one of the API's other limits
+        # Perhaps for one of the API's other limits; and a long wait comes in pieces.
+        if seconds >= min(self._release_after, LOOK_AGAIN):
             for limiter in self._limiter.known():
                 self._look(limiter)
         try:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from flows.errors import BadPage
-from limiter.exchange import fault_delay, may_try_again
+from limiter.bounds import fault_delay, may_try_again
 
 
 class Tries:

@@ -16,8 +16,21 @@ FAULT_TRIES = 3
 FAULT_SECONDS = 30.0
 """And how long after the first of them the last may begin."""
 BEGUN = "aimd_begun"
-"""The extension of a request that says when it began, monotonic: its token and its redirects belong to it."""
+"""The extension of a request that has its `Begun`: its token and its redirects belong to it."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(slots=True)
+class Begun:
+    """A request under way, with its redirects.
+
+    Attributes:
+        at: When it began, seconds of the monotonic clock.
+        waited: Seconds since, for places, slots and pauses.
+    """
+
+    at: float
+    waited: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +39,7 @@ class Bounds:
 
     Attributes:
         max_retries: Sends again after a throttled or overloaded reply.
-        max_wait: Seconds it may wait in all; None for as long as it takes.
+        max_wait: Seconds it may wait in all, its redirects included; None for as long as it takes.
         backoff_status_codes: What counts as throttled.
         deadline: Seconds it may take in all, sends, redirects and a token for it included, until its reply begins;
             None for as long as it takes.
@@ -57,7 +70,12 @@ class Bounds:
 
     def begin(self, request: httpx.Request) -> None:
         """Note that a request begins now; without it, one begins when it reaches the transport."""
-        request.extensions[BEGUN] = self.monotonic()
+        request.extensions[BEGUN] = Begun(self.monotonic())
+
+    def begun(self, request: httpx.Request) -> Begun:
+        """When a request began, and what it has waited."""
+        begun: Begun = request.extensions.get(BEGUN) or Begun(self.monotonic())
+        return begun
 
     def of(self, request: httpx.Request) -> Bounds:
         """The bounds of a request.
@@ -79,7 +97,7 @@ class Bounds:
                 bounds = replace(bounds, **{name: limit})
         if bounds.deadline is None:
             return bounds
-        return replace(bounds, ends=request.extensions.get(BEGUN, self.monotonic()) + bounds.deadline)
+        return replace(bounds, ends=self.begun(request).at + bounds.deadline)
 
     def patience(self, waited: float) -> float:
         """Seconds that a request may still wait."""

@@ -10,21 +10,26 @@ import math
 import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from limiter import breaker, replies
 from limiter.aimd import Ticket
-from limiter.bounds import Bounds, Faults, fault_delay, is_replayable, is_safe, may_try_again
+from limiter.bounds import Begun, Bounds, Faults, is_replayable, is_safe
 from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
 from limiter.errors import CircuitOpen, Terminal, Throttled, WaitTooLong
 from limiter.gate import Place
+from limiter.hooks import log
 from limiter.limiter import Granted, Limiter, Route, Shut, TooLong
 from limiter.redaction import hide, secrets_of, without_credentials
 from limiter.replies import Kind, Reply
+from state.errors import StateError
 
-__all__ = ["Bounds", "exchange", "fault_delay", "may_try_again"]
+T = TypeVar("T")
+
+LOOK_AGAIN = 60.0
+"""Seconds. Whoever sleeps longer looks in between: somebody may have reset what it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +63,14 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         httpx.TransportError: The connection failed, after the retries of a safe request.
     """
     route = limiter.route(request.method, request.url.path)
-    waited = 0.0
+    begun = bounds.begun(request)
     refusals = 0
     refused: Refused | None = None
     faults = Faults()
     while True:
-        place, waited = yield from _entrance(limiter, request, bounds, waited, refused)
+        place = yield from _entrance(limiter, request, bounds, begun, refused)
         try:
-            tickets, waited = yield from _admission(route, request, bounds, waited, refused)
+            tickets = yield from _admission(route, request, bounds, begun, refused)
             sent_at = bounds.monotonic()
             limiter.tally.add(requests=1)
             in_flight = place.send()
@@ -79,34 +84,33 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             raise
         if failure is not None:
             place.leave()
-            is_open = yield from _fault(route, tickets, None, failure)
-            pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
-            if pause is None or is_open or not _is_transient(failure):
-                raise failure
-            yield Sleep(pause)
-            waited += pause
-            continue
-        reply, body = yield from _classification(limiter, request, response, bounds)
+            if (yield from _fault(route, request, bounds, begun, faults, tickets, sent_at, failure)):
+                continue
+            raise failure
+        # Dates in headers are the store's, whose time is known from the ticket.
+        now = next(iter(tickets.values())).at + bounds.monotonic() - sent_at
+        reply, body = yield from _classification(limiter, request, response, bounds, now)
         limiter.tally.add(throttled=reply.kind is Kind.THROTTLED)
         if reply.kind is Kind.FAULT:
-            is_open = yield from _fault(route, tickets, response.status_code, None)
-            pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(waited))
-            if pause is None or is_open:
-                return response
-            yield Close(response)
-            yield Sleep(pause)
-            waited += pause
-            continue
-        yield from _learning(route, tickets, response.status_code, reply, bounds, in_flight)
-        if reply.kind in (Kind.FINE, Kind.REFUSED):
+            if (yield from _fault(route, request, bounds, begun, faults, tickets, sent_at, response)):
+                continue
             return response
+        refusals += reply.kind in (Kind.THROTTLED, Kind.OVERLOADED)
+        again = refusals <= bounds.max_retries and is_replayable(request)
+        match reply.kind:
+            case Kind.THROTTLED:
+                ends = False
+            case Kind.OVERLOADED:  # an unsafe request may have been carried out: never again unasked
+                ends = not (again and is_safe(request))
+            case _:
+                ends = True
+        learning = _learning(route, tickets, response.status_code, reply, bounds, in_flight, sent_at)
+        yield from _taught(learning, ends=ends)
         if reply.kind is Kind.TERMINAL:
             yield Close(response)
             raise _terminal(route.of(reply.word), request, Refused(reply, _kept(request, response, body)))
-        refusals += 1
-        again = refusals <= bounds.max_retries and is_replayable(request)
-        if reply.kind is Kind.OVERLOADED and not (again and is_safe(request)):
-            return response  # an unsafe request may have been carried out: never again unasked
+        if ends:
+            return response
         yield Close(response)
         refused = Refused(reply, _kept(request, response, body))
         if not again:
@@ -114,33 +118,34 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
 
 
 def _entrance(
-    limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None
-) -> Generator[Effect, Any, tuple[Place, float]]:
-    """Wait for a place in flight; gives it and the seconds waited in all."""
-    place: Place | None = yield Enter(limiter.gate, bounds.patience(waited))
+    limiter: Limiter, request: httpx.Request, bounds: Bounds, begun: Begun, refused: Refused | None
+) -> Generator[Effect, Any, Place]:
+    """Wait for a place in flight."""
+    place: Place | None = yield Enter(limiter.gate, bounds.patience(begun.waited))
     if place is None:
         _, now = yield Read(limiter.bucket)
         raise _too_long(limiter, request, refused, bounds, now)
     limiter.tally.add(waited=place.waited)
-    return place, waited + place.waited
+    begun.waited += place.waited
+    return place
 
 
 def _admission(
-    route: Route, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None
-) -> Generator[Effect, Any, tuple[dict[Limiter, Ticket], float]]:
-    """Wait for a slot of each limit; gives the tickets as sent now and the seconds waited in all."""
+    route: Route, request: httpx.Request, bounds: Bounds, begun: Begun, refused: Refused | None
+) -> Generator[Effect, Any, dict[Limiter, Ticket]]:
+    """Wait for a slot of each limit; gives the tickets as sent now."""
     passed = route.passed
-    if len(passed) > 1 and bounds.patience(waited) < math.inf:
+    if len(passed) > 1 and bounds.patience(begun.waited) < math.inf:
         for limiter in passed:  # whoever must wait too long for one takes no slot of another
             found, now = yield Read(limiter.bucket)
-            if limiter.opens(found, now) - now > bounds.patience(waited):
+            if limiter.opens(found, now) - now > bounds.patience(begun.waited):
                 raise _too_long(limiter, request, refused, bounds, limiter.opens(found, now))
     tickets: dict[Limiter, Ticket] = {}
     missing = passed
     while missing:
         for limiter in missing:
             circuit = limiter is route.circuit
-            ticket, waited = yield from _slot(limiter, request, bounds, waited, refused, circuit=circuit)
+            ticket = yield from _slot(limiter, request, bounds, begun, refused, circuit=circuit)
             if ticket is not None:
                 tickets[limiter] = ticket
         missing = []
@@ -152,20 +157,20 @@ def _admission(
                 missing.append(limiter)
             else:
                 tickets[limiter] = valid
-    return tickets, waited
+    return tickets
 
 
 def _slot(
-    limiter: Limiter, request: httpx.Request, bounds: Bounds, waited: float, refused: Refused | None, *, circuit: bool
-) -> Generator[Effect, Any, tuple[Ticket | None, float]]:
+    limiter: Limiter, request: httpx.Request, bounds: Bounds, begun: Begun, refused: Refused | None, *, circuit: bool
+) -> Generator[Effect, Any, Ticket | None]:
     """Wait for a slot of one limit; None of a limit that the vendor has never named."""
     if limiter.when_named:
         found, _ = yield Read(limiter.bucket)
         if found is None:
-            return None, waited
+            return None
     looked_before = False
     while True:
-        patience = bounds.patience(waited)
+        patience = bounds.patience(begun.waited)
         reservation: Granted | TooLong | Shut = yield Transact(
             limiter.bucket, limiter.reserving(waited=looked_before, patience=patience, circuit=circuit)
         )
@@ -173,23 +178,33 @@ def _slot(
             raise _shut(limiter, request, refused, reservation)
         if isinstance(reservation, TooLong):
             raise _too_long(limiter, request, refused, bounds, reservation.until)
-        ticket = reservation.ticket
-        if reservation.wait <= 0.0 and ticket.generation is not None:
-            return ticket, waited
-        yield Sleep(reservation.wait)
-        waited += reservation.wait
-        limiter.tally.add(waited=reservation.wait)
+        ticket, left = reservation.ticket, reservation.wait
+        while left > 0.0:
+            nap = min(left, LOOK_AGAIN)
+            yield Sleep(nap)
+            left -= nap
+            begun.waited += nap
+            limiter.tally.add(waited=nap)
+            if ticket.generation is None:
+                break
+            found, now = yield Read(limiter.bucket)
+            valid = limiter.still_valid(found, now, ticket)
+            if valid is None:
+                break
+            ticket = valid
+        else:
+            return ticket
         looked_before = True
-        if ticket.generation is None:
-            continue
-        found, now = yield Read(limiter.bucket)
-        valid = limiter.still_valid(found, now, ticket)
-        if valid is not None:
-            return valid, waited
 
 
 def _learning(
-    route: Route, tickets: dict[Limiter, Ticket], status: int, reply: Reply, bounds: Bounds, in_flight: int
+    route: Route,
+    tickets: dict[Limiter, Ticket],
+    status: int,
+    reply: Reply,
+    bounds: Bounds,
+    in_flight: int,
+    sent_at: float,
 ) -> Generator[Effect, Any, None]:
     """A refusal teaches the limit that it is about; anything else, all that the request has passed."""
     about = route.of(reply.word)
@@ -204,42 +219,77 @@ def _learning(
         # The vendor may name one that the request did not have to pass.
         ticket = tickets.get(limiter) or Ticket(next(iter(tickets.values())).at, None, paced=False)
         learned = yield Transact(limiter.bucket, limiter.settling(ticket, status, said, in_flight), lasting=True)
-        limiter.report(learned, said, bounds.monotonic(), in_flight)
+        limiter.report(learned, said, bounds.monotonic(), in_flight, sent_at)
     circuit = route.circuit
     if circuit in tickets and circuit not in teaches:
         found, _ = yield Read(circuit.bucket)
         if found is not None and breaker.is_troubled(found):
             settling = circuit.settling(tickets[circuit], status, Reply(Kind.REFUSED))  # teaches that somebody answers
             circuit.report(
-                (yield Transact(circuit.bucket, settling, lasting=True)), reply, bounds.monotonic(), in_flight
+                (yield Transact(circuit.bucket, settling, lasting=True)), reply, bounds.monotonic(), in_flight, sent_at
             )
 
 
 def _fault(
-    route: Route, tickets: dict[Limiter, Ticket], status: int | None, failure: httpx.TransportError | None
+    route: Route,
+    request: httpx.Request,
+    bounds: Bounds,
+    begun: Begun,
+    faults: Faults,
+    tickets: dict[Limiter, Ticket],
+    sent_at: float,
+    fault: httpx.Response | httpx.TransportError,
 ) -> Generator[Effect, Any, bool]:
-    """Count a fault; whether the circuit is open now, so that there is no use in trying again."""
-    circuit = route.circuit
-    counts = failure is None or _is_transient(failure)
-    # Where no connection was free the vendor was not even asked.
-    if circuit.config.breaker is None or not counts or isinstance(failure, httpx.PoolTimeout):
+    """Count a fault; whether the request is to be sent again, now that it has paused."""
+    pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(begun.waited))
+    again = pause is not None and _is_transient(fault)
+    is_open = yield from _taught(_counting(route, tickets, bounds, fault), ends=not again)
+    if pause is None or not again or is_open:
         return False
+    if isinstance(fault, httpx.Response):
+        yield Close(fault)
+    yield Sleep(pause)
+    begun.waited += pause
+    return True
+
+
+def _counting(
+    route: Route, tickets: dict[Limiter, Ticket], bounds: Bounds, fault: httpx.Response | httpx.TransportError
+) -> Generator[Effect, Any, bool]:
+    """Count a fault of the vendor's; whether the circuit is open now, so that there is no use in trying again."""
+    circuit = route.circuit
+    # Where no connection was free the vendor was not even asked, and nobody's own deadline says that it is slow.
+    ours = isinstance(fault, httpx.PoolTimeout) or (isinstance(fault, httpx.TimeoutException) and bounds.left() <= 0.0)
+    if circuit.config.breaker is None or ours or not _is_transient(fault):
+        return False
+    status = fault.status_code if isinstance(fault, httpx.Response) else None
     happened, is_open = yield Transact(circuit.bucket, circuit.failing(tickets[circuit], status), lasting=True)
     if happened is not None:
-        circuit.tell(happened, type(failure).__name__ if failure else "")
+        circuit.tell(happened, "" if isinstance(fault, httpx.Response) else type(fault).__name__)
     return bool(is_open)
 
 
+def _taught(learning: Generator[Effect, Any, T], *, ends: bool) -> Generator[Effect, Any, T | None]:
+    """Learn from an answer; one that is the caller's now is so whatever becomes of the database.
+
+    Else a POST that was carried out would look as if it was not, and be sent once more.
+    """
+    try:
+        return (yield from learning)
+    except StateError as error:
+        if not ends:
+            raise
+        log.warning("An answer is passed on, but what it teaches may not have been kept. %s", error)
+        return None
+
+
 def _classification(
-    limiter: Limiter, request: httpx.Request, response: httpx.Response, bounds: Bounds
+    limiter: Limiter, request: httpx.Request, response: httpx.Response, bounds: Bounds, now: float
 ) -> Generator[Effect, Any, tuple[Reply, bytes]]:
     config, codes = limiter.config, bounds.backoff_status_codes
     body = b""
     if replies.wants_body(config, response.status_code, codes):
         body = hide((yield Peek(response)), secrets_of(request))
-    now = 0.0
-    if response.status_code >= 400:
-        _, now = yield Read(limiter.bucket)  # for dates in its headers, which are the store's
     return replies.classify(config, response.status_code, response.headers, body, now, codes), body
 
 
@@ -301,13 +351,13 @@ def _circumstances(limiter: Limiter, request: httpx.Request, refused: Refused | 
         "bucket": str(limiter.bucket),
         "retry_after": refused and refused.reply.retry_after,
         "reason": refused.reply.reason if refused else "",
-        "request": request,
+        "request": without_credentials(request),
         "response": refused and refused.response,
     }
 
 
-def _is_transient(error: httpx.TransportError) -> bool:
-    return isinstance(error, httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
+def _is_transient(fault: httpx.Response | httpx.TransportError) -> bool:
+    return isinstance(fault, httpx.Response | httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
 
 
 def _clock_time(epoch: float) -> str:

@@ -60,6 +60,22 @@ def outcomes(played: Any) -> list[Any]:
     return [each.status_code if isinstance(each, httpx.Response) else type(each) for each in played.outcomes]
 
 
+@pytest.mark.parametrize(
+    ("fault", "opens"),
+    [(httpx.ReadTimeout("too slow"), False), (httpx.ConnectTimeout("too slow"), False), (httpx.ReadError("x"), True)],
+    ids=repr,
+)
+def test_a_time_out_of_the_callers_own_deadline_is_no_fault_of_the_vendor(
+    play: Any, clock: Any, fault: Exception, opens: bool
+) -> None:
+    store = MemoryStore(clock=clock)
+    for _ in range(3):
+        played = play([fault], store=store, config=ACME, bounds={"deadline": 0.0})
+        assert played.error is fault
+        clock.now += 1.0
+    assert bool(played.limiter.snapshot()["circuit_open_until"]) is opens
+
+
 def kinds(store: MemoryStore, bucket: Bucket = MAIN) -> list[str]:
     return [event.kind for event in store.history(bucket) if event.kind in ("opened", "closed")]
 

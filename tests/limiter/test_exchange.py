@@ -23,6 +23,7 @@ from limiter import (
 )
 from limiter.bounds import FAULT_TRIES
 from limiter.errors import AimdError, TryLater, VendorError
+from limiter.exchange import LOOK_AGAIN
 from limiter.testing import START, FakeClock
 from state import Bucket
 from state.memory import MemoryStore
@@ -201,6 +202,17 @@ def test_max_wait_bounds_the_waits_of_a_request_taken_together(play: Any) -> Non
     assert "refused" in str(error)
 
 
+def test_max_wait_bounds_the_waits_of_a_request_and_its_redirects_taken_together(play: Any) -> None:
+    script = [(429, {"Retry-After": "2"}), (302, {"Location": "/other"}), (429, {"Retry-After": "2"}), 200]
+    options: dict[str, Any] = {"client": {"follow_redirects": True}}
+    assert play(script, bounds={"max_wait": 4.8}, **options).response.status_code == 200
+    played = play(script, bounds={"max_wait": 4.7}, **options)
+    assert isinstance(played.error, WaitTooLong)
+    assert len(played.sends) == 3
+    again = play([(429, {"Retry-After": "2"}), 200] * 2, times=2, bounds={"max_wait": 4.9})
+    assert [each.status_code for each in again.outcomes] == [200, 200], "the next request begins anew"
+
+
 def test_max_wait_bounds_the_pauses_between_faults_too(play: Any) -> None:
     for fault in (500, httpx.ReadError("reset")):
         played = play([fault] * 9, bounds={"max_wait": 2.0})
@@ -292,6 +304,43 @@ def test_a_named_limit_that_holds_while_another_is_waited_for_is_waited_out_too(
 
     clock.sleep = sleep  # type: ignore[method-assign]
     assert play([], url="/users", store=store).sends == [30.5]
+
+
+def test_whoever_waits_for_long_hears_of_a_reset(play: Any, clock: FakeClock) -> None:
+    store = MemoryStore(clock=clock)
+
+    def sleep(seconds: float) -> None:
+        FakeClock.sleep(clock, seconds)
+        if clock() == START + 120.0:  # by `aimd limiter reset`
+            store.reset(Bucket("notion"))
+
+    clock.sleep = sleep  # type: ignore[method-assign]
+    played = play([(429, {"Retry-After": "80000"})], store=store)
+    assert played.sends == [0.0, 120.0]
+    assert played.limiter.tally.waited == 120.0
+
+
+def test_a_long_wait_is_as_long_as_it_is(play: Any) -> None:
+    played = play([(429, {"Retry-After": "80000"})], bounds={"max_wait": 80_000.0})
+    assert played.sends == [0.0, 80_000.0]
+    assert max(played.clock.sleeps) == LOOK_AGAIN
+    assert played.limiter.tally.waited == sum(played.clock.sleeps) == 80_000.0
+
+
+def test_a_date_in_a_reply_counts_from_when_it_came(clock: FakeClock) -> None:
+    sends: list[float] = []
+
+    def vendor(_: httpx.Request) -> httpx.Response:
+        sends.append(clock() - START)
+        clock.now += 5.0
+        return httpx.Response(429 if len(sends) == 1 else 200, headers={"Retry-After": "2027-01-15T08:00:30Z"})
+
+    limiter = Limiter(api_config("notion"), Bucket("notion"), MemoryStore(clock=clock))
+    with AimdClient(
+        limiter, Bounds(monotonic=clock), transport=httpx.MockTransport(vendor), sleep=clock.sleep
+    ) as client:
+        client.get("/")
+    assert (sends, clock.sleeps) == ([0.0, 30.0], [25.0])
 
 
 def test_the_clients_own_figures(play: Any) -> None:

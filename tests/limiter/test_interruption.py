@@ -10,7 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from limiter import AimdClient, AsyncAimdClient, Limiter, api_config
+from limiter import (
+    AimdClient,
+    ApiRateConfig,
+    AsyncAimdClient,
+    CircuitBreakerConfig,
+    Limiter,
+    Terminal,
+    api_config,
+)
 from limiter.testing import FakeClock
 from state import Bucket, open_store
 from state.errors import DatabaseBusy
@@ -41,8 +49,56 @@ def client(store: MemoryStore, clock: FakeClock, handler: Callable[..., Any], **
     )
 
 
-@pytest.mark.parametrize("error", [DatabaseBusy("busy"), KeyboardInterrupt()], ids=repr)
-@pytest.mark.parametrize("status", [200, 429])
+class Lost(MemoryStore):
+    """A store that is lost after the first reservation."""
+
+    lost = False
+
+    def transact(self, bucket: Bucket, decide: Callable[..., Any]) -> Any:
+        self._look()
+        result = super().transact(bucket, decide)
+        self.lost = True
+        return result
+
+    def read(self, bucket: Bucket) -> Any:
+        self._look()
+        return super().read(bucket)
+
+    def _look(self) -> None:
+        if self.lost:
+            raise DatabaseBusy("Another process holds the database.")
+
+
+ACME = ApiRateConfig("acme", "https://api.acme.test", breaker=CircuitBreakerConfig())
+UNTAUGHT = "An answer is passed on, but what it teaches may not have been kept. Another process holds the database."
+
+
+@pytest.mark.parametrize("answer", [201, 409, 500, (503, {"Retry-After": "30"}), httpx.ReadError("reset")], ids=repr)
+def test_an_answer_that_has_come_is_its_callers_whatever_becomes_of_the_database(
+    play: Any, clock: FakeClock, caplog: pytest.LogCaptureFixture, answer: Any
+) -> None:
+    """Who made something with a POST and heard nothing of it would make it once more."""
+    played = play([answer], "POST", config=ACME, store=Lost(clock=clock))
+    (outcome,) = played.outcomes
+    assert outcome is answer or outcome.status_code == (answer if isinstance(answer, int) else answer[0])
+    assert [record.getMessage() for record in caplog.records] == [UNTAUGHT]
+
+
+def test_a_refusal_for_good_is_one_whatever_becomes_of_the_database(play: Any, clock: FakeClock) -> None:
+    answer = httpx.Response(429, json={"error": {"code": "insufficient_quota"}})
+    assert isinstance(play([answer], api="openai", store=Lost(clock=clock)).error, Terminal)
+
+
+@pytest.mark.parametrize("answer", [429, 500, (503, {"Retry-After": "30"}), httpx.ReadError("reset")], ids=repr)
+def test_nothing_is_sent_again_without_the_database(play: Any, clock: FakeClock, answer: Any) -> None:
+    played = play([answer], config=ACME, store=Lost(clock=clock))
+    assert isinstance(played.error, DatabaseBusy)
+    assert played.sends == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(DatabaseBusy("busy"), 429), *((KeyboardInterrupt(), n) for n in (200, 429))]
+)
 def test_a_reply_that_cannot_be_settled_is_closed(clock: FakeClock, body: Any, error: Any, status: int) -> None:
     reply = body([b"x"])
     replies = [httpx.Response(status, stream=reply), httpx.Response(200)]
