@@ -23,7 +23,6 @@ import httpx
 
 from flows import minting
 from flows.sealing import Seal
-from flows.words import clock_time
 from limiter import (
     AimdClient,
     AsyncAimdClient,
@@ -35,6 +34,7 @@ from limiter import (
     WaitTooLong,
 )
 from limiter.bounds import fault_delay, is_replayable, may_try_again
+from limiter.clock_time import clock_time
 from limiter.effects import Send, Sleep, arun, run
 from limiter.redaction import hide
 from limiter.transport import origin

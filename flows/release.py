@@ -20,8 +20,9 @@ from prefect.exceptions import Abort, PrefectException
 from prefect.states import AwaitingRetry
 
 from flows.stopping import Stop, Stopped
-from flows.words import clock_time, duration
+from flows.words import duration
 from limiter import Limiter, WaitTooLong, api_config
+from limiter.clock_time import clock_time
 from limiter.exchange import LOOK_AGAIN
 from state.records import Bucket
 from state.store import Store

@@ -7,7 +7,6 @@ The order wait -> send -> classify -> learn -> maybe wait again is written here 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ import httpx
 from limiter import breaker, replies
 from limiter.aimd import Ticket
 from limiter.bounds import Begun, Bounds, Faults, is_replayable, is_safe
+from limiter.clock_time import clock_time
 from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
 from limiter.errors import CircuitOpen, Terminal, Throttled, WaitTooLong
 from limiter.gate import Place
@@ -124,7 +124,7 @@ def _entrance(
     place: Place | None = yield Enter(limiter.gate, bounds.patience(begun.waited))
     if place is None:
         _, now = yield Read(limiter.bucket)
-        raise _too_long(limiter, request, refused, bounds, now)
+        raise _too_long(limiter, request, refused, bounds, TooLong(now, now))
     limiter.tally.add(waited=place.waited)
     begun.waited += place.waited
     return place
@@ -138,8 +138,9 @@ def _admission(
     if len(passed) > 1 and bounds.patience(begun.waited) < math.inf:
         for limiter in passed:  # whoever must wait too long for one takes no slot of another
             found, now = yield Read(limiter.bucket)
-            if limiter.opens(found, now) - now > bounds.patience(begun.waited):
-                raise _too_long(limiter, request, refused, bounds, limiter.opens(found, now))
+            until = limiter.opens(found, now)
+            if until - now > bounds.patience(begun.waited):
+                raise _too_long(limiter, request, refused, bounds, TooLong(until, now))
     tickets: dict[Limiter, Ticket] = {}
     missing = passed
     while missing:
@@ -177,7 +178,7 @@ def _slot(
         if isinstance(reservation, Shut):
             raise _shut(limiter, request, refused, reservation)
         if isinstance(reservation, TooLong):
-            raise _too_long(limiter, request, refused, bounds, reservation.until)
+            raise _too_long(limiter, request, refused, bounds, reservation)
         ticket, left = reservation.ticket, reservation.wait
         while left > 0.0:
             nap = min(left, LOOK_AGAIN)
@@ -317,21 +318,21 @@ def _throttled(
     why = f"{refusals} times" if is_replayable(request) else "and the request's body cannot be sent again"
     return Throttled(
         f"{limiter.bucket.api} refused the request ({refused.response.status_code}) {why}; what was learned is kept. "
-        f"Try again from {_clock_time(until)} on.",
+        f"Try again from {clock_time(until, now)} on.",
         until=until,
         **_circumstances(limiter, request, refused),
     )
 
 
 def _too_long(
-    limiter: Limiter, request: httpx.Request, refused: Refused | None, bounds: Bounds, until: float
+    limiter: Limiter, request: httpx.Request, refused: Refused | None, bounds: Bounds, found: TooLong
 ) -> WaitTooLong:
     again, what = ("again ", "the request was refused") if refused else ("", "nothing was sent")
     within = min(bound for bound in (bounds.max_wait, bounds.deadline) if bound is not None)
     return WaitTooLong(
         f"{limiter.bucket.api} cannot be asked {again}within {within:g} s; {what}. "
-        f"It can from {_clock_time(until)} on.",
-        until=until,
+        f"It can from {clock_time(found.until, found.now)} on.",
+        until=found.until,
         **_circumstances(limiter, request, refused),
     )
 
@@ -339,7 +340,7 @@ def _too_long(
 def _shut(limiter: Limiter, request: httpx.Request, refused: Refused | None, found: Shut) -> CircuitOpen:
     return CircuitOpen(
         f"{limiter.bucket.api} failed {found.faults} times in a row, so nothing is sent to it now. "
-        f"Try again from {_clock_time(found.until)} on.",
+        f"Try again from {clock_time(found.until, found.now)} on.",
         until=found.until,
         **_circumstances(limiter, request, refused),
     )
@@ -358,7 +359,3 @@ def _circumstances(limiter: Limiter, request: httpx.Request, refused: Refused | 
 
 def _is_transient(fault: httpx.Response | httpx.TransportError) -> bool:
     return isinstance(fault, httpx.Response | httpx.NetworkError | httpx.TimeoutException | httpx.RemoteProtocolError)
-
-
-def _clock_time(epoch: float) -> str:
-    return time.strftime("%H:%M:%S UTC", time.gmtime(epoch))

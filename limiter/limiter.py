@@ -27,9 +27,11 @@ class TooLong:
 
     Attributes:
         until: When it would have been possible, epoch seconds.
+        now: Epoch seconds.
     """
 
     until: float
+    now: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,12 @@ class Shut:
 
     Attributes:
         until: When one may ask again, epoch seconds.
+        now: Epoch seconds.
         faults: How many there were in a row.
     """
 
     until: float
+    now: float
     faults: int
 
 
@@ -218,11 +222,11 @@ class Limiter:
         def decide(found: LimiterState | None, now: float) -> Decision[Granted | TooLong | Shut]:
             state = self._state(found, now)
             if circuit and (until := breaker.refuses_until(state, now)):
-                return Decision(found or state, Shut(until, state.faults))
+                return Decision(found or state, Shut(until, now, state.faults))
             history = () if found else (account.started(state, now),)
             until = aimd.earliest(state, self.config, now)
             if until - now > patience:
-                return Decision(found or state, TooLong(until), history)
+                return Decision(found or state, TooLong(until, now), history)
             state, ticket = aimd.reserve(state, self.config, now, waited=waited)
             if circuit and ticket.generation is not None:
                 state = breaker.lent(state, self.config, now)

@@ -6,8 +6,8 @@ import pytest
 
 from flows.release import Patience, patience_for
 from flows.stopping import Stopped
-from flows.words import clock_time
 from limiter import Limiter, TryLater, WaitTooLong, api_config, make_client_for
+from limiter.clock_time import clock_time
 from state.memory import MemoryStore
 from state.records import Bucket, Decision, LimiterState
 

@@ -135,7 +135,7 @@ def test_the_error_says_who_how_often_and_until_when(play: Any, store: MemorySto
     for kind in (TryLater, VendorError, httpx.HTTPError):
         assert isinstance(error, kind)
     assert error.until == began + 30.0
-    assert str(error) == "acme failed 3 times in a row, so nothing is sent to it now. Try again from 08:00:30 UTC on."
+    assert str(error) == "acme failed 3 times in a row, so nothing is sent to it now. Try again from 08:00:31 UTC on."
     assert (error.api, error.bucket, error.response) == ("acme", "acme/default/default", None)
     assert str(error.request.url) == "https://api.acme.test/things"
     pickled = pickle.dumps(error)

@@ -193,6 +193,13 @@ def test_a_wait_beyond_max_wait_raises_at_once_and_takes_no_slot(play: Any, cloc
     assert play([], store=store, bounds={"max_wait": 60.0}).response.status_code == 200
 
 
+@pytest.mark.parametrize(("seconds", "said"), [(60, "08:01:00 UTC"), (3600, "09:00 UTC"), (80_000, "16 Jan 06:14 UTC")])
+@pytest.mark.parametrize("bounds", [{"max_wait": 5.0}, {"max_retries": 0}])
+def test_an_error_says_the_day_if_the_time_alone_would_not(play: Any, seconds: int, said: str, bounds: Any) -> None:
+    error = play([(429, {"Retry-After": str(seconds)})], bounds=bounds).error
+    assert str(error).endswith(f" from {said} on.")
+
+
 def test_max_wait_bounds_the_waits_of_a_request_taken_together(play: Any) -> None:
     played = play([(429, {"Retry-After": "20"})] * 9, bounds={"max_wait": 50.0})
     error = played.error
