@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import httpx
 
 from limiter.errors import ConfigurationError
+from limiter.replies import THROTTLED
 
 FAULT_TRIES = 3
 """Sends of a safe request that meets faults."""
@@ -40,7 +41,7 @@ class Bounds:
     Attributes:
         max_retries: Sends again after a throttled or overloaded reply.
         max_wait: Seconds it may wait in all, its redirects included; None for as long as it takes.
-        backoff_status_codes: What counts as throttled.
+        backoff_status_codes: What counts as throttled besides 429 and 529, which always do.
         deadline: Seconds it may take in all, sends, redirects and a token for it included, until its reply begins;
             None for as long as it takes.
         monotonic: Gives seconds of a clock that is never set.
@@ -52,7 +53,7 @@ class Bounds:
 
     max_retries: int = 20
     max_wait: float | None = None
-    backoff_status_codes: Collection[int] = (429, 529)
+    backoff_status_codes: Collection[int] = THROTTLED
     deadline: float | None = None
     monotonic: Callable[[], float] = time.monotonic
     ends: float = math.inf

@@ -15,6 +15,7 @@ from limiter.hooks import Hook
 from limiter.limiter import Limiter
 from limiter.presets import api_config
 from limiter.redaction import leave_credentials_behind
+from limiter.replies import THROTTLED
 from limiter.transport import AimdTransport, AsyncAimdTransport
 from state.records import Bucket
 from state.store import Store, shared_store
@@ -135,7 +136,7 @@ def make_client_for(
     store: Store | None = None,
     base_url: str | None = None,
     max_retries: int = 20,
-    backoff_status_codes: Collection[int] = (429, 529),
+    backoff_status_codes: Collection[int] = THROTTLED,
     max_wait: float | None = None,
     deadline: float | None = None,
     hooks: Iterable[Hook] = (),
@@ -151,9 +152,10 @@ def make_client_for(
         store: Where to remember; by default the database of `AIMD_DATABASE_URL`.
         base_url: Another address than the preset's.
         max_retries: Sends again after throttled replies.
-        backoff_status_codes: What counts as throttled, besides what the vendor's own rules say.
-        max_wait: Seconds a request may wait in all before `WaitTooLong`; None for as long as it takes. A single request
-            may have less: `extensions={"max_wait": 5.0}`.
+        backoff_status_codes: What counts as throttled, besides 429 and 529, which always do, and what the vendor's own
+            rules say.
+        max_wait: Seconds a request and its redirects may wait in all before `WaitTooLong`; None for as long as it
+            takes. A single request may have less: `extensions={"max_wait": 5.0}`.
         deadline: Seconds a request may take in all, sends and retries included, until its reply begins; None for as
             long as it takes. `extensions={"deadline": 10.0}` for a single one.
         hooks: Hear of every change of the limiter that this client's requests bring; see `limiter.hooks`.
@@ -198,7 +200,7 @@ def make_client_from_config(
     store: Store | None = None,
     base_url: str | None = None,
     max_retries: int = 20,
-    backoff_status_codes: Collection[int] = (429, 529),
+    backoff_status_codes: Collection[int] = THROTTLED,
     max_wait: float | None = None,
     deadline: float | None = None,
     hooks: Iterable[Hook] = (),
@@ -217,7 +219,7 @@ def make_async_client_for(
     store: Store | None = None,
     base_url: str | None = None,
     max_retries: int = 20,
-    backoff_status_codes: Collection[int] = (429, 529),
+    backoff_status_codes: Collection[int] = THROTTLED,
     max_wait: float | None = None,
     deadline: float | None = None,
     hooks: Iterable[Hook] = (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from limiter import rate_headers
@@ -60,7 +60,8 @@ _TERMINAL: Mapping[str, tuple[str, ...]] = {
 GITHUB_SECONDARY = 60.0
 """Seconds to wait at a secondary limit without a header. Source: docs.github.com, rate limits for the REST API."""
 
-_THROTTLED = frozenset({429, 529})
+THROTTLED = (429, 529)
+"""Statuses that count as throttled in any case: a limiter that took one for a success would go faster."""
 _SECONDARY = b"secondary rate limit"
 _NOT_OK = b'{"ok":false'
 """How Slack begins an answer that is an error, whatever its status. Source: docs.slack.dev, Web API."""
@@ -69,7 +70,7 @@ _FAULTS = frozenset({500, 502, 503, 504})
 
 def wants_body(config: ApiRateConfig, status: int, backoff_status_codes: Collection[int]) -> bool:
     """Whether a reply can only be classified with its body at hand."""
-    if status in _THROTTLED or status in backoff_status_codes:
+    if status in THROTTLED or status in backoff_status_codes:
         return True
     return (status, _dialect(config)) in ((403, "github"), (200, "slack"))
 
@@ -80,7 +81,7 @@ def classify(
     headers: Mapping[str, str],
     body: bytes,
     now: float,
-    backoff_status_codes: Collection[int] = (429, 529),
+    backoff_status_codes: Collection[int] = THROTTLED,
 ) -> Reply:
     """What a reply means.
 
@@ -90,66 +91,57 @@ def classify(
         headers: Of the reply, with case-insensitive keys as httpx gives them.
         body: Up to `BODY_LIMIT` bytes, decompressed; empty where `wants_body` is false.
         now: Epoch seconds, for dates in headers.
-        backoff_status_codes: What counts as throttled besides 429 and 529.
+        backoff_status_codes: What counts as throttled besides `THROTTLED`.
     """
-    told = rate_headers.read(config.rate_headers, headers)
-    return replace(_classified(config, status, headers, body, now, backoff_status_codes, told), told=told)
-
-
-def _classified(
-    config: ApiRateConfig,
-    status: int,
-    headers: Mapping[str, str],
-    body: bytes,
-    now: float,
-    backoff_status_codes: Collection[int],
-    told: Told | None,
-) -> Reply:
-    retry_after = parse_retry_after(headers.get("retry-after"), now, config.max_cooldown)
     dialect = _dialect(config)
-    if status in _THROTTLED or status in backoff_status_codes:
-        return _throttled(config, dialect, headers, body, now, retry_after, told)
-    if status == 403 and dialect == "github" and _is_github_limit(headers, body):
-        return _throttled(config, dialect, headers, body, now, retry_after, told)
+    told = rate_headers.read(config.rate_headers, headers)
+    retry_after = parse_retry_after(headers.get("retry-after"), now, config.max_cooldown)
+    is_github_limit = (status, dialect) == (403, "github") and _is_github_limit(headers, body)
+    if status in THROTTLED or status in backoff_status_codes or is_github_limit:
+        text = body.decode("utf-8", "replace")
+        for mark in _TERMINAL.get(dialect, ()):
+            if mark in text:
+                return Reply(Kind.TERMINAL, retry_after, mark, told)
+        details = _object(_object(_json(text)).get("additional_data"))
+        if retry_after is None:
+            retry_after = _advice(config, headers, body, details, told, now)
+        return Reply(Kind.THROTTLED, retry_after, str(details.get("rate_limit_reason", "")), told)
     if status == 503 and retry_after:  # to wait for no time is no advice: an ordinary fault, with its few tries
-        return Reply(Kind.OVERLOADED, retry_after)
+        return Reply(Kind.OVERLOADED, retry_after, told=told)
     if status in _FAULTS:
-        return Reply(Kind.FAULT)
+        return Reply(Kind.FAULT, told=told)
     if status in (401, 403, 404, 422):
-        return Reply(Kind.REFUSED)
+        return Reply(Kind.REFUSED, told=told)
     if status == 200 and dialect == "slack" and body.startswith(_NOT_OK):
         error = str(_object(_json(body.decode("utf-8", "replace"))).get("error", ""))
-        return Reply(Kind.THROTTLED, retry_after) if error == "ratelimited" else Reply(Kind.REFUSED, reason=error)
-    return Reply(Kind.FINE)
+        if error == "ratelimited":
+            return Reply(Kind.THROTTLED, retry_after, told=told)
+        return Reply(Kind.REFUSED, reason=error, told=told)
+    return Reply(Kind.FINE, told=told)
 
 
-def _throttled(
+def _advice(
     config: ApiRateConfig,
-    dialect: str,
     headers: Mapping[str, str],
     body: bytes,
-    now: float,
-    retry_after: float | None,
+    details: Mapping[str, Any],
     told: Told | None,
-) -> Reply:
-    text = body.decode("utf-8", "replace")
-    for mark in _TERMINAL.get(dialect, ()):
-        if mark in text:
-            return Reply(Kind.TERMINAL, retry_after, mark)
-    details = _object(_object(_json(text)).get("additional_data"))
-    reason = str(details.get("rate_limit_reason", ""))
-    if retry_after is None and dialect == "notion":
-        # Notion repeats it in the body, as a string.
-        retry_after = parse_retry_after(str(details.get("retry_after", "")), now, config.max_cooldown)
-    if retry_after is None and "retry-after-ms" in headers:  # OpenAI
+    now: float,
+) -> float | None:
+    """Seconds that a refusal asks for elsewhere than in Retry-After."""
+    if _dialect(config) == "notion":  # as a string in its body
+        wait = parse_retry_after(str(details.get("retry_after", "")), now, config.max_cooldown)
+        if wait is not None:
+            return wait
+    if "retry-after-ms" in headers:  # OpenAI
         milliseconds = parse_retry_after(headers["retry-after-ms"], now, 1000 * config.max_cooldown)
-        retry_after = None if milliseconds is None else milliseconds / 1000
-    if retry_after is None and told is not None and told.left < 1.0:
+        if milliseconds is not None:
+            return milliseconds / 1000
+    if told is not None and told.left < 1.0:
         left = told.until(now) - now
-        retry_after = left if 0.0 <= left <= config.max_cooldown else None
-    if retry_after is None and dialect == "github" and _SECONDARY in body:
-        retry_after = GITHUB_SECONDARY
-    return Reply(Kind.THROTTLED, retry_after, reason)
+        if 0.0 <= left <= config.max_cooldown:
+            return left
+    return GITHUB_SECONDARY if _dialect(config) == "github" and _SECONDARY in body else None
 
 
 def _is_github_limit(headers: Mapping[str, str], body: bytes) -> bool:

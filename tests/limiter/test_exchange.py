@@ -239,6 +239,7 @@ def test_other_statuses_back_off_where_asked(play: Any) -> None:
     played = play([420, (420, {"Retry-After": "9"})], "POST", bounds={"backoff_status_codes": (420,)})
     assert (played.response.status_code, played.sends) == (200, [0.0, 1.0, 10.0])
     assert play([420]).response.status_code == 420
+    assert play([429], bounds={"backoff_status_codes": ()}).sends == [0.0, 1.0], "it adds, and takes nothing away"
 
 
 def one_way_body(mode: str, what: str) -> dict[str, Any]:
