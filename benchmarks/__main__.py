@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "rivals": lambda: rivals.report(seeds, callers=callers),
         "cost": lambda: cost.report(rounds=3, requests=500) if quick else cost.report(),
         "random": lambda: random_limits.report(arguments.draw, 12 if quick else 400),
-        "ladder": lambda: ladder.report(arguments.draw, 8 if quick else 80),
+        "ladder": lambda: ladder.report(arguments.draw, 8 if quick else 140),
         "sharing": lambda: "\n\n".join(
             [
                 sharing.report(seeds),

@@ -58,6 +58,11 @@ def _in_flight(source: random.Random) -> Drawn | None:
     return one if one and one.kind == "inflight" else None
 
 
+def _fast_in_flight(source: random.Random) -> Drawn | None:
+    one = _in_flight(source)
+    return one if one and one.limit >= 40.0 else None
+
+
 LIMITS: Mapping[str, Draw] = {
     "all": any_limit,
     "limits that change": _changing,
@@ -67,6 +72,7 @@ LIMITS: Mapping[str, Draw] = {
     "callers that rest in between": _resting,
     "buckets, with bursts of 5": _bursting,
     "caps in flight": _in_flight,
+    "caps in flight, from 40/s": _fast_in_flight,
 }
 
 
@@ -142,7 +148,7 @@ RULES: Mapping[str, Rule] = {
     "or at 0.92, if that is more": Rule({"_landing": lambda state, _config: state.trusted}, "no Retry-After"),
     "a surprise lands on what was delivered": Rule({"DEEPEST": 0.92, "FAR_OFF": 0.92}),
     "counted up to what was refused": Rule({"_cut": lambda state, config, _: _cut(state, config, state.delivered)}),
-    "not below 0.67": Rule({"DEEPEST": 0.0}),
+    "not below 0.67": Rule({"DEEPEST": 0.0}, "callers that rest in between"),
     "far off: leave a tenth": Rule({"FAR_OFF": aimd.DEEPEST}),
     "without Retry-After the wait doubles": Rule({"_backoff": lambda _rounds: 1.0}, "no Retry-After"),
     "once a cooldown": Rule({"throttled": _each_doubles}, "no Retry-After"),
@@ -156,7 +162,9 @@ RULES: Mapping[str, Rule] = {
     "and takes the ceiling away": Rule({"throttled": _spared_below_the_ceiling}, "caps in flight"),
     "two refusals above what succeeded set the cap": Rule({"EVENTS": 10**9}, "caps in flight", in_flight),
     "nothing sent before a refusal came back is proof": Rule(
-        {"succeeded": lambda cap, now, count, _sent_at: _proved(cap, now, count, now)}, "caps in flight", in_flight
+        {"succeeded": lambda cap, now, count, _sent_at: _proved(cap, now, count, now)},
+        "caps in flight, from 40/s",
+        in_flight,
     ),
     "it is widened ever more slowly": Rule({"LONGEST_PATIENCE": in_flight.PATIENCE}, "caps in flight", in_flight),
 }
