@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any
 
 import httpx
@@ -313,7 +312,7 @@ class Limiter:
         return decide
 
     def report(
-        self, happened: tuple[HistoryEvent, ...], reply: Reply, now: float, in_flight: int, sent_at: float = inf
+        self, happened: tuple[HistoryEvent, ...], reply: Reply, now: float, in_flight: int, sent_at: float
     ) -> None:
         """Tell the gate of a reply that has been learned from, and the hooks of a change; the first of them logs it.
 
