@@ -73,10 +73,10 @@ def _async_limiter(url: str) -> Iterator[AsyncOperation]:
         perform = AsyncAimdTransport(httpx.MockTransport(lambda _: httpx.Response(200)), limiter)._perform
 
         async def operate() -> None:
-            granted = await perform(Transact(BUCKET, limiter.reserving(waited=False, patience=60.0)), Bounds())
+            granted = await perform(Bounds(), [], Transact(BUCKET, limiter.reserving(waited=False, patience=60.0)))
             assert isinstance(granted, Granted)
             clock.now = granted.ticket.at
-            await perform(Transact(BUCKET, limiter.settling(granted.ticket, 200, FINE), lasting=True), Bounds())
+            await perform(Bounds(), [], Transact(BUCKET, limiter.settling(granted.ticket, 200, FINE), lasting=True))
 
         yield operate
 
