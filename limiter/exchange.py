@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import httpx
@@ -40,6 +40,55 @@ class Refused:
     response: httpx.Response
 
 
+@dataclass(slots=True)
+class Asking:
+    """A request under way, and what it has met so far.
+
+    Attributes:
+        limiter: The main one of its API.
+        refused: The last reply that would not do.
+    """
+
+    limiter: Limiter
+    request: httpx.Request
+    bounds: Bounds
+    route: Route
+    begun: Begun
+    faults: Faults = field(default_factory=Faults)
+    refusals: int = 0
+    refused: Refused | None = None
+
+    @property
+    def patience(self) -> float:
+        """Seconds that it may still wait."""
+        return self.bounds.patience(self.begun.waited)
+
+    @property
+    def may_go_again(self) -> bool:
+        """After so many refusals."""
+        return self.refusals <= self.bounds.max_retries and is_replayable(self.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One send of it.
+
+    Attributes:
+        tickets: One of each limit that it passed.
+        at: When, seconds of the monotonic clock.
+        in_flight: It went as the n-th.
+    """
+
+    tickets: dict[Limiter, Ticket]
+    at: float
+    in_flight: int
+
+    @property
+    def ticket(self) -> Ticket:
+        """Any; they say when it was sent by the store's clock."""
+        return next(iter(self.tickets.values()))
+
+
 def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Generator[Effect, Any, httpx.Response]:
     """Send a request as fast as its limiter allows, and again where that is right.
 
@@ -60,20 +109,16 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         CircuitOpen: The vendor has answered with faults only, and is not asked for a while.
         Throttled: The vendor refused it more than `max_retries` times, or its body cannot be sent again.
         Terminal: The vendor says that waiting will not help.
+        StateError: The database failed before there was an answer to return.
         httpx.TransportError: The connection failed, after the retries of a safe request.
     """
-    route = limiter.route(request.method, request.url.path)
-    begun = bounds.begun(request)
-    refusals = 0
-    refused: Refused | None = None
-    faults = Faults()
+    asking = Asking(limiter, request, bounds, limiter.route(request.method, request.url.path), bounds.begun(request))
     while True:
-        place = yield from _entrance(limiter, request, bounds, begun, refused)
+        place = yield from _entrance(asking)
         try:
-            tickets = yield from _admission(route, request, bounds, begun, refused)
-            sent_at = bounds.monotonic()
+            tickets = yield from _admission(asking)
             limiter.tally.add(requests=1)
-            in_flight = place.send()
+            sent = Sent(tickets, bounds.monotonic(), place.send())
             failure: httpx.TransportError | None = None
             try:
                 response: httpx.Response = place.until_closed((yield Send(bounds.hurried(request))))
@@ -84,69 +129,60 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
             raise
         if failure is not None:
             place.leave()
-            if (yield from _fault(route, request, bounds, begun, faults, tickets, sent_at, failure)):
+            if (yield from _fault(asking, sent, failure)):
                 continue
             raise failure
-        # Dates in headers are the store's, whose time is known from the ticket.
-        now = next(iter(tickets.values())).at + bounds.monotonic() - sent_at
-        reply, body = yield from _classification(limiter, request, response, bounds, now)
+        reply, body = yield from _classification(asking, sent, response)
         limiter.tally.add(throttled=reply.kind is Kind.THROTTLED)
         if reply.kind is Kind.FAULT:
-            if (yield from _fault(route, request, bounds, begun, faults, tickets, sent_at, response)):
+            if (yield from _fault(asking, sent, response)):
                 continue
             return response
-        refusals += reply.kind in (Kind.THROTTLED, Kind.OVERLOADED)
-        again = refusals <= bounds.max_retries and is_replayable(request)
+        asking.refusals += reply.kind in (Kind.THROTTLED, Kind.OVERLOADED)
         match reply.kind:
             case Kind.THROTTLED:
                 ends = False
             case Kind.OVERLOADED:  # an unsafe request may have been carried out: never again unasked
-                ends = not (again and is_safe(request))
+                ends = not (asking.may_go_again and is_safe(request))
             case _:
                 ends = True
-        learning = _learning(route, tickets, response.status_code, reply, bounds, in_flight, sent_at)
-        yield from _taught(learning, ends=ends)
-        if reply.kind is Kind.TERMINAL:
-            yield Close(response)
-            raise _terminal(route.of(reply.word), request, Refused(reply, _kept(request, response, body)))
-        if ends:
+        yield from _taught(_learning(asking, sent, response.status_code, reply), ends=ends)
+        if ends and reply.kind is not Kind.TERMINAL:
             return response
         yield Close(response)
-        refused = Refused(reply, _kept(request, response, body))
-        if not again:
-            raise (yield from _throttled(route.of(reply.word), request, refused, refusals))
+        asking.refused = Refused(reply, _kept(request, response, body))
+        if reply.kind is Kind.TERMINAL:
+            raise _terminal(asking, asking.refused)
+        if not asking.may_go_again:
+            raise (yield from _throttled(asking, asking.refused))
 
 
-def _entrance(
-    limiter: Limiter, request: httpx.Request, bounds: Bounds, begun: Begun, refused: Refused | None
-) -> Generator[Effect, Any, Place]:
+def _entrance(asking: Asking) -> Generator[Effect, Any, Place]:
     """Wait for a place in flight."""
-    place: Place | None = yield Enter(limiter.gate, bounds.patience(begun.waited))
+    limiter = asking.limiter
+    place: Place | None = yield Enter(limiter.gate, asking.patience)
     if place is None:
         _, now = yield Read(limiter.bucket)
-        raise _too_long(limiter, request, refused, bounds, TooLong(now, now))
+        raise _too_long(asking, limiter, TooLong(now, now))
     limiter.tally.add(waited=place.waited)
-    begun.waited += place.waited
+    asking.begun.waited += place.waited
     return place
 
 
-def _admission(
-    route: Route, request: httpx.Request, bounds: Bounds, begun: Begun, refused: Refused | None
-) -> Generator[Effect, Any, dict[Limiter, Ticket]]:
+def _admission(asking: Asking) -> Generator[Effect, Any, dict[Limiter, Ticket]]:
     """Wait for a slot of each limit; gives the tickets as sent now."""
-    passed = route.passed
-    if len(passed) > 1 and bounds.patience(begun.waited) < math.inf:
+    passed = asking.route.passed
+    if len(passed) > 1 and asking.patience < math.inf:
         for limiter in passed:  # whoever must wait too long for one takes no slot of another
             found, now = yield Read(limiter.bucket)
             until = limiter.opens(found, now)
-            if until - now > bounds.patience(begun.waited):
-                raise _too_long(limiter, request, refused, bounds, TooLong(until, now))
+            if until - now > asking.patience:
+                raise _too_long(asking, limiter, TooLong(until, now))
     tickets: dict[Limiter, Ticket] = {}
     missing = passed
     while missing:
         for limiter in missing:
-            circuit = limiter is route.circuit
-            ticket = yield from _slot(limiter, request, bounds, begun, refused, circuit=circuit)
+            ticket = yield from _slot(asking, limiter)
             if ticket is not None:
                 tickets[limiter] = ticket
         missing = []
@@ -161,30 +197,28 @@ def _admission(
     return tickets
 
 
-def _slot(
-    limiter: Limiter, request: httpx.Request, bounds: Bounds, begun: Begun, refused: Refused | None, *, circuit: bool
-) -> Generator[Effect, Any, Ticket | None]:
+def _slot(asking: Asking, limiter: Limiter) -> Generator[Effect, Any, Ticket | None]:
     """Wait for a slot of one limit; None of a limit that the vendor has never named."""
     if limiter.when_named:
         found, _ = yield Read(limiter.bucket)
         if found is None:
             return None
+    circuit = limiter is asking.route.circuit
     looked_before = False
     while True:
-        patience = bounds.patience(begun.waited)
         reservation: Granted | TooLong | Shut = yield Transact(
-            limiter.bucket, limiter.reserving(waited=looked_before, patience=patience, circuit=circuit)
+            limiter.bucket, limiter.reserving(waited=looked_before, patience=asking.patience, circuit=circuit)
         )
         if isinstance(reservation, Shut):
-            raise _shut(limiter, request, refused, reservation)
+            raise _shut(asking, limiter, reservation)
         if isinstance(reservation, TooLong):
-            raise _too_long(limiter, request, refused, bounds, reservation)
+            raise _too_long(asking, limiter, reservation)
         ticket, left = reservation.ticket, reservation.wait
         while left > 0.0:
             nap = min(left, LOOK_AGAIN)
             yield Sleep(nap)
             left -= nap
-            begun.waited += nap
+            asking.begun.waited += nap
             limiter.tally.add(waited=nap)
             if ticket.generation is None:
                 break
@@ -198,76 +232,29 @@ def _slot(
         looked_before = True
 
 
-def _learning(
-    route: Route,
-    tickets: dict[Limiter, Ticket],
-    status: int,
-    reply: Reply,
-    bounds: Bounds,
-    in_flight: int,
-    sent_at: float,
-) -> Generator[Effect, Any, None]:
+def _learning(asking: Asking, sent: Sent, status: int, reply: Reply) -> Generator[Effect, Any, None]:
     """A refusal teaches the limit that it is about; anything else, all that the request has passed."""
-    about = route.of(reply.word)
+    about = asking.route.of(reply.word)
     if reply.kind in (Kind.THROTTLED, Kind.OVERLOADED, Kind.TERMINAL):
         teaches = [about]
     elif reply.kind is Kind.REFUSED and reply.told is None:
         teaches = []
     else:
-        teaches = list(tickets)
+        teaches = list(sent.tickets)
     for limiter in teaches:
         said = reply if limiter is about else replace(reply, told=None)
         # The vendor may name one that the request did not have to pass.
-        ticket = tickets.get(limiter) or Ticket(next(iter(tickets.values())).at, None, paced=False)
-        learned = yield Transact(limiter.bucket, limiter.settling(ticket, status, said, in_flight), lasting=True)
-        limiter.report(learned, said, bounds.monotonic(), in_flight, sent_at)
-    circuit = route.circuit
-    if circuit in tickets and circuit not in teaches:
+        ticket = sent.tickets.get(limiter) or Ticket(sent.ticket.at, None, paced=False)
+        learned = yield Transact(limiter.bucket, limiter.settling(ticket, status, said, sent.in_flight), lasting=True)
+        limiter.report(learned, said, asking.bounds.monotonic(), sent.in_flight, sent.at)
+    circuit = asking.route.circuit
+    if circuit in sent.tickets and circuit not in teaches:
         found, _ = yield Read(circuit.bucket)
         if found is not None and breaker.is_troubled(found):
-            settling = circuit.settling(tickets[circuit], status, Reply(Kind.REFUSED))  # teaches that somebody answers
-            circuit.report(
-                (yield Transact(circuit.bucket, settling, lasting=True)), reply, bounds.monotonic(), in_flight, sent_at
-            )
-
-
-def _fault(
-    route: Route,
-    request: httpx.Request,
-    bounds: Bounds,
-    begun: Begun,
-    faults: Faults,
-    tickets: dict[Limiter, Ticket],
-    sent_at: float,
-    fault: httpx.Response | httpx.TransportError,
-) -> Generator[Effect, Any, bool]:
-    """Count a fault; whether the request is to be sent again, now that it has paused."""
-    pause = faults.pause(request, sent_at, bounds.monotonic(), bounds.patience(begun.waited))
-    again = pause is not None and _is_transient(fault)
-    is_open = yield from _taught(_counting(route, tickets, bounds, fault), ends=not again)
-    if pause is None or not again or is_open:
-        return False
-    if isinstance(fault, httpx.Response):
-        yield Close(fault)
-    yield Sleep(pause)
-    begun.waited += pause
-    return True
-
-
-def _counting(
-    route: Route, tickets: dict[Limiter, Ticket], bounds: Bounds, fault: httpx.Response | httpx.TransportError
-) -> Generator[Effect, Any, bool]:
-    """Count a fault of the vendor's; whether the circuit is open now, so that there is no use in trying again."""
-    circuit = route.circuit
-    # Where no connection was free the vendor was not even asked, and nobody's own deadline says that it is slow.
-    ours = isinstance(fault, httpx.PoolTimeout) or (isinstance(fault, httpx.TimeoutException) and bounds.left() <= 0.0)
-    if circuit.config.breaker is None or ours or not _is_transient(fault):
-        return False
-    status = fault.status_code if isinstance(fault, httpx.Response) else None
-    happened, is_open = yield Transact(circuit.bucket, circuit.failing(tickets[circuit], status), lasting=True)
-    if happened is not None:
-        circuit.tell(happened, "" if isinstance(fault, httpx.Response) else type(fault).__name__)
-    return bool(is_open)
+            # It teaches that somebody answers.
+            settling = circuit.settling(sent.tickets[circuit], status, Reply(Kind.REFUSED))
+            learned = yield Transact(circuit.bucket, settling, lasting=True)
+            circuit.report(learned, reply, asking.bounds.monotonic(), sent.in_flight, sent.at)
 
 
 def _taught(learning: Generator[Effect, Any, T], *, ends: bool) -> Generator[Effect, Any, T | None]:
@@ -284,13 +271,43 @@ def _taught(learning: Generator[Effect, Any, T], *, ends: bool) -> Generator[Eff
         return None
 
 
+def _fault(asking: Asking, sent: Sent, fault: httpx.Response | httpx.TransportError) -> Generator[Effect, Any, bool]:
+    """Count a fault; whether the request is to be sent again, now that it has paused."""
+    pause = asking.faults.pause(asking.request, sent.at, asking.bounds.monotonic(), asking.patience)
+    again = pause is not None and _is_transient(fault)
+    is_open = yield from _taught(_counting(asking, sent, fault), ends=not again)
+    if pause is None or not again or is_open:
+        return False
+    if isinstance(fault, httpx.Response):
+        yield Close(fault)
+    yield Sleep(pause)
+    asking.begun.waited += pause
+    return True
+
+
+def _counting(asking: Asking, sent: Sent, fault: httpx.Response | httpx.TransportError) -> Generator[Effect, Any, bool]:
+    """Count a fault of the vendor's; whether the circuit is open now, so that there is no use in trying again."""
+    circuit = asking.route.circuit
+    # Where no connection was free the vendor was not even asked, and nobody's own deadline says that it is slow.
+    hurried = isinstance(fault, httpx.TimeoutException) and asking.bounds.left() <= 0.0
+    ours = hurried or isinstance(fault, httpx.PoolTimeout)
+    if circuit.config.breaker is None or ours or not _is_transient(fault):
+        return False
+    status = fault.status_code if isinstance(fault, httpx.Response) else None
+    happened, is_open = yield Transact(circuit.bucket, circuit.failing(sent.tickets[circuit], status), lasting=True)
+    if happened is not None:
+        circuit.tell(happened, "" if isinstance(fault, httpx.Response) else type(fault).__name__)
+    return bool(is_open)
+
+
 def _classification(
-    limiter: Limiter, request: httpx.Request, response: httpx.Response, bounds: Bounds, now: float
+    asking: Asking, sent: Sent, response: httpx.Response
 ) -> Generator[Effect, Any, tuple[Reply, bytes]]:
-    config, codes = limiter.config, bounds.backoff_status_codes
+    config, codes = asking.limiter.config, asking.bounds.backoff_status_codes
+    now = sent.ticket.at + asking.bounds.monotonic() - sent.at  # for dates in headers, which are the store's
     body = b""
     if replies.wants_body(config, response.status_code, codes):
-        body = hide((yield Peek(response)), secrets_of(request))
+        body = hide((yield Peek(response)), secrets_of(asking.request))
     return replies.classify(config, response.status_code, response.headers, body, now, codes), body
 
 
@@ -302,57 +319,56 @@ def _kept(request: httpx.Request, response: httpx.Response, body: bytes) -> http
     return httpx.Response(response.status_code, headers=decoded, content=body, request=without_credentials(request))
 
 
-def _terminal(limiter: Limiter, request: httpx.Request, refused: Refused) -> Terminal:
+def _terminal(asking: Asking, refused: Refused) -> Terminal:
+    limiter = asking.route.of(refused.reply.word)
     return Terminal(
         f"{limiter.bucket.api} refuses this client for good ({refused.reply.reason}); what was collected is kept. "
         "Waiting will not help: look at the account's limits or ask the vendor.",
-        **_circumstances(limiter, request, refused),
+        **_circumstances(asking, limiter),
     )
 
 
-def _throttled(
-    limiter: Limiter, request: httpx.Request, refused: Refused, refusals: int
-) -> Generator[Effect, Any, Throttled]:
+def _throttled(asking: Asking, refused: Refused) -> Generator[Effect, Any, Throttled]:
+    limiter = asking.route.of(refused.reply.word)
     found, now = yield Read(limiter.bucket)
     until = max(now, found.cooldown_until) if found else now
-    why = f"{refusals} times" if is_replayable(request) else "and the request's body cannot be sent again"
+    why = f"{asking.refusals} times" if is_replayable(asking.request) else "and the request's body cannot be sent again"
     return Throttled(
         f"{limiter.bucket.api} refused the request ({refused.response.status_code}) {why}; what was learned is kept. "
         f"Try again from {clock_time(until, now)} on.",
         until=until,
-        **_circumstances(limiter, request, refused),
+        **_circumstances(asking, limiter),
     )
 
 
-def _too_long(
-    limiter: Limiter, request: httpx.Request, refused: Refused | None, bounds: Bounds, found: TooLong
-) -> WaitTooLong:
-    again, what = ("again ", "the request was refused") if refused else ("", "nothing was sent")
-    within = min(bound for bound in (bounds.max_wait, bounds.deadline) if bound is not None)
+def _too_long(asking: Asking, limiter: Limiter, found: TooLong) -> WaitTooLong:
+    again, what = ("again ", "the request was refused") if asking.refused else ("", "nothing was sent")
+    within = min(bound for bound in (asking.bounds.max_wait, asking.bounds.deadline) if bound is not None)
     return WaitTooLong(
         f"{limiter.bucket.api} cannot be asked {again}within {within:g} s; {what}. "
         f"It can from {clock_time(found.until, found.now)} on.",
         until=found.until,
-        **_circumstances(limiter, request, refused),
+        **_circumstances(asking, limiter),
     )
 
 
-def _shut(limiter: Limiter, request: httpx.Request, refused: Refused | None, found: Shut) -> CircuitOpen:
+def _shut(asking: Asking, limiter: Limiter, found: Shut) -> CircuitOpen:
     return CircuitOpen(
         f"{limiter.bucket.api} failed {found.faults} times in a row, so nothing is sent to it now. "
         f"Try again from {clock_time(found.until, found.now)} on.",
         until=found.until,
-        **_circumstances(limiter, request, refused),
+        **_circumstances(asking, limiter),
     )
 
 
-def _circumstances(limiter: Limiter, request: httpx.Request, refused: Refused | None) -> dict[str, Any]:
+def _circumstances(asking: Asking, limiter: Limiter) -> dict[str, Any]:
+    refused = asking.refused
     return {
         "api": limiter.bucket.api,
         "bucket": str(limiter.bucket),
         "retry_after": refused and refused.reply.retry_after,
         "reason": refused.reply.reason if refused else "",
-        "request": without_credentials(request),
+        "request": without_credentials(asking.request),
         "response": refused and refused.response,
     }
 
