@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import httpx
 
 from limiter import breaker, replies
 from limiter.aimd import Ticket
-from limiter.bounds import Begun, Bounds, Faults, is_replayable, is_safe
-from limiter.clock_time import clock_time
+from limiter.asking import Asking, Refused, Sent
+from limiter.bounds import Bounds, is_safe
 from limiter.effects import Close, Effect, Enter, Peek, Read, Send, Sleep, Transact
-from limiter.errors import CircuitOpen, Terminal, Throttled, WaitTooLong
 from limiter.gate import Place
 from limiter.hooks import log
-from limiter.limiter import Granted, Limiter, Route, Shut, TooLong
+from limiter.limiter import Granted, Limiter, Shut, TooLong
 from limiter.redaction import hide, secrets_of, without_credentials
 from limiter.replies import Kind, Reply
 from state.errors import StateError
@@ -30,63 +29,6 @@ T = TypeVar("T")
 
 LOOK_AGAIN = 60.0
 """Seconds. Whoever sleeps longer looks in between: somebody may have reset what it waits for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A reply that will not do, and the response as an error carries it."""
-
-    reply: Reply
-    response: httpx.Response
-
-
-@dataclass(slots=True)
-class Asking:
-    """A request under way, and what it has met so far.
-
-    Attributes:
-        limiter: The main one of its API.
-        refused: The last reply that would not do.
-    """
-
-    limiter: Limiter
-    request: httpx.Request
-    bounds: Bounds
-    route: Route
-    begun: Begun
-    faults: Faults = field(default_factory=Faults)
-    refusals: int = 0
-    refused: Refused | None = None
-
-    @property
-    def patience(self) -> float:
-        """Seconds that it may still wait."""
-        return self.bounds.patience(self.begun.waited)
-
-    @property
-    def may_go_again(self) -> bool:
-        """After so many refusals."""
-        return self.refusals <= self.bounds.max_retries and is_replayable(self.request)
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """One send of it.
-
-    Attributes:
-        tickets: One of each limit that it passed.
-        at: When, seconds of the monotonic clock.
-        in_flight: It went as the n-th.
-    """
-
-    tickets: dict[Limiter, Ticket]
-    at: float
-    in_flight: int
-
-    @property
-    def ticket(self) -> Ticket:
-        """Any; they say when it was sent by the store's clock."""
-        return next(iter(self.tickets.values()))
 
 
 def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Generator[Effect, Any, httpx.Response]:
@@ -152,9 +94,10 @@ def exchange(limiter: Limiter, request: httpx.Request, bounds: Bounds) -> Genera
         yield Close(response)
         asking.refused = Refused(reply, _kept(request, response, body))
         if reply.kind is Kind.TERMINAL:
-            raise _terminal(asking, asking.refused)
+            raise asking.terminal(asking.refused)
         if not asking.may_go_again:
-            raise (yield from _throttled(asking, asking.refused))
+            found, now = yield Read(asking.route.of(reply.word).bucket)
+            raise asking.throttled(asking.refused, found, now)
 
 
 def _entrance(asking: Asking) -> Generator[Effect, Any, Place]:
@@ -163,7 +106,7 @@ def _entrance(asking: Asking) -> Generator[Effect, Any, Place]:
     place: Place | None = yield Enter(limiter.gate, asking.patience)
     if place is None:
         _, now = yield Read(limiter.bucket)
-        raise _too_long(asking, limiter, TooLong(now, now))
+        raise asking.too_long(limiter, TooLong(now, now))
     limiter.tally.add(waited=place.waited)
     asking.begun.waited += place.waited
     return place
@@ -177,7 +120,7 @@ def _admission(asking: Asking) -> Generator[Effect, Any, dict[Limiter, Ticket]]:
             found, now = yield Read(limiter.bucket)
             until = limiter.opens(found, now)
             if until - now > asking.patience:
-                raise _too_long(asking, limiter, TooLong(until, now))
+                raise asking.too_long(limiter, TooLong(until, now))
     tickets: dict[Limiter, Ticket] = {}
     missing = passed
     while missing:
@@ -210,9 +153,9 @@ def _slot(asking: Asking, limiter: Limiter) -> Generator[Effect, Any, Ticket | N
             limiter.bucket, limiter.reserving(waited=looked_before, patience=asking.patience, circuit=circuit)
         )
         if isinstance(reservation, Shut):
-            raise _shut(asking, limiter, reservation)
+            raise asking.shut(limiter, reservation)
         if isinstance(reservation, TooLong):
-            raise _too_long(asking, limiter, reservation)
+            raise asking.too_long(limiter, reservation)
         ticket, left = reservation.ticket, reservation.wait
         while left > 0.0:
             nap = min(left, LOOK_AGAIN)
@@ -317,60 +260,6 @@ def _kept(request: httpx.Request, response: httpx.Response, body: bytes) -> http
     raw = [(k, hide(v, secrets)) for k, v in response.headers.raw]
     decoded = [(k, v) for k, v in raw if k.lower() not in (b"content-encoding", b"content-length")]
     return httpx.Response(response.status_code, headers=decoded, content=body, request=without_credentials(request))
-
-
-def _terminal(asking: Asking, refused: Refused) -> Terminal:
-    limiter = asking.route.of(refused.reply.word)
-    return Terminal(
-        f"{limiter.bucket.api} refuses this client for good ({refused.reply.reason}); what was collected is kept. "
-        "Waiting will not help: look at the account's limits or ask the vendor.",
-        **_circumstances(asking, limiter),
-    )
-
-
-def _throttled(asking: Asking, refused: Refused) -> Generator[Effect, Any, Throttled]:
-    limiter = asking.route.of(refused.reply.word)
-    found, now = yield Read(limiter.bucket)
-    until = max(now, found.cooldown_until) if found else now
-    why = f"{asking.refusals} times" if is_replayable(asking.request) else "and the request's body cannot be sent again"
-    return Throttled(
-        f"{limiter.bucket.api} refused the request ({refused.response.status_code}) {why}; what was learned is kept. "
-        f"Try again from {clock_time(until, now)} on.",
-        until=until,
-        **_circumstances(asking, limiter),
-    )
-
-
-def _too_long(asking: Asking, limiter: Limiter, found: TooLong) -> WaitTooLong:
-    again, what = ("again ", "the request was refused") if asking.refused else ("", "nothing was sent")
-    within = min(bound for bound in (asking.bounds.max_wait, asking.bounds.deadline) if bound is not None)
-    return WaitTooLong(
-        f"{limiter.bucket.api} cannot be asked {again}within {within:g} s; {what}. "
-        f"It can from {clock_time(found.until, found.now)} on.",
-        until=found.until,
-        **_circumstances(asking, limiter),
-    )
-
-
-def _shut(asking: Asking, limiter: Limiter, found: Shut) -> CircuitOpen:
-    return CircuitOpen(
-        f"{limiter.bucket.api} failed {found.faults} times in a row, so nothing is sent to it now. "
-        f"Try again from {clock_time(found.until, found.now)} on.",
-        until=found.until,
-        **_circumstances(asking, limiter),
-    )
-
-
-def _circumstances(asking: Asking, limiter: Limiter) -> dict[str, Any]:
-    refused = asking.refused
-    return {
-        "api": limiter.bucket.api,
-        "bucket": str(limiter.bucket),
-        "retry_after": refused and refused.reply.retry_after,
-        "reason": refused.reply.reason if refused else "",
-        "request": without_credentials(asking.request),
-        "response": refused and refused.response,
-    }
 
 
 def _is_transient(fault: httpx.Response | httpx.TransportError) -> bool:
