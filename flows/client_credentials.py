@@ -242,10 +242,9 @@ class _OfClient(ClientCredentialsAuth):
             httpx.HTTPStatusError: The vendor answers with faults.
             httpx.TransportError: The vendor cannot be reached.
         """
-        bounds = self._bounds.of(request)
+        bounds, begun = self._bounds.of(request), self._bounds.begun(request)
         bad, by_vendor = refused, bool(refused)
-        waited, pause = 0.0, FIRST_PAUSE
-        faults, first_fault = 0, 0.0
+        pause, faults, first_fault = FIRST_PAUSE, 0, 0.0
         while True:
             answer = yield _Transact(partial(minting.ask, lease=lease, bad=bad, refused=by_vendor))
             match answer:
@@ -259,26 +258,24 @@ class _OfClient(ClientCredentialsAuth):
                     raise self._contested(age, request)
                 case minting.Wait(seconds, until):
                     delay, pause = min(pause, seconds), min(pause * 2, LONGEST_PAUSE)
-                    waited = self._patience(
-                        request, bounds, waited, delay, until, "another program asks for one just now"
-                    )
-                    yield Sleep(delay)
+                    yield from self._wait(request, bounds, delay, until, "another program asks for one just now")
                 case minting.UsedUp(seconds, until):
                     why = f"{minting.MOST} were asked for within {minting.WINDOW:g} s, which is all it gives"
-                    waited = self._patience(request, bounds, waited, seconds, until, why)
-                    yield Sleep(seconds)
+                    yield from self._wait(request, bounds, seconds, until, why)
                 case minting.Mint():
+                    asking = self._asking(bounds, begun.waited)
                     try:
-                        response: httpx.Response = yield Send(self._asking(bounds, waited))
+                        response: httpx.Response = yield Send(asking)
                     except Exception as error:
+                        begun.waited += bounds.begun(asking).waited
                         now = yield _Transact(_failing(lease, sent=_may_have_been_sent(error)))
                         if isinstance(error, WaitTooLong):
                             delay = max(FIRST_PAUSE, error.until - now)
-                            waited = self._patience(request, bounds, waited, delay, error.until, "", error)
-                            yield Sleep(delay)
+                            yield from self._wait(request, bounds, delay, error.until, "", error)
                             continue
                         failure = error
                     else:
+                        begun.waited += bounds.begun(asking).waited
                         if response.status_code < 500:
                             sealed, lasts = self._kept(response)
                             yield _Transact(partial(_keeping, lease=lease, sealed=sealed, lasts=lasts))
@@ -288,33 +285,34 @@ class _OfClient(ClientCredentialsAuth):
                     faults += 1
                     first_fault = first_fault if faults > 1 else self._monotonic()
                     again = may_try_again(faults, self._monotonic() - first_fault)
-                    again = again and fault_delay(faults) <= bounds.patience(waited)
                     if not (again and isinstance(failure, httpx.TransportError | httpx.HTTPStatusError)):
                         raise _about(request, failure)
-                    yield Sleep(fault_delay(faults))
+                    yield from self._wait(request, bounds, fault_delay(faults), 0.0, "", failure)
 
-    def _patience(
+    def _wait(
         self,
         request: httpx.Request,
         bounds: Bounds,
-        waited: float,
-        delay: float,
+        seconds: float,
         until: float,
         why: str,
         error: Exception | None = None,
-    ) -> float:
-        """Seconds waited after this wait, if there is time for it."""
-        left = bounds.patience(waited)
-        if delay <= left:
-            return waited + delay
-        if error is not None:
+    ) -> Generator[Sleep, Any, None]:
+        """Wait, if the request may wait for so long; what it waits for its token counts with what it waits later."""
+        begun = bounds.begun(request)
+        left = bounds.patience(begun.waited)
+        if seconds <= left:
+            yield Sleep(seconds)
+            begun.waited += seconds
+        elif error is not None:
             raise _about(request, error)
-        raise WaitTooLong(
-            f"{self._url.host} gives no token within {round(waited + left, 1):g} s: {why}. Nothing was sent; there may "
-            f"be one from {clock_time(until)} on.",
-            until=until,
-            request=request,
-        )
+        else:
+            raise WaitTooLong(
+                f"{self._url.host} gives no token within {round(begun.waited + left, 1):g} s: {why}. Nothing was sent; "
+                f"there may be one from {clock_time(until)} on.",
+                until=until,
+                request=request,
+            )
 
     def _asking(self, bounds: Bounds, waited: float) -> httpx.Request:
         grant = self._grant

@@ -251,6 +251,21 @@ class TestTheBudget:
             client(config=UNPACED, **options).get("/x", extensions=extensions)
         assert vendor.minted == 0
 
+    @pytest.mark.parametrize(("spacing", "waits"), [(2.0, 6.0), (4.0, 12.0)])
+    def test_all_that_is_waited_for_one_counts_with_what_the_request_waits_later(self, client, vendor, spacing, waits):
+        """Twice a pause after a fault and what is left to the next slot, then a slot of its own."""
+        slow = UNPACED.with_changes({"initial_rate": 1.0 / spacing, "max_rate": 1.0 / spacing, "burst": 1})
+        vendor.answers = [httpx.Response(503)] * 2
+        with pytest.raises(WaitTooLong):
+            client(config=slow, max_wait=waits - 0.1).get("/x")
+        assert client(config=slow).get("/x").status_code == 200
+
+    @pytest.mark.parametrize(("spacing", "waits"), [(2.0, 6.0), (4.0, 12.0)])
+    def test_and_may_be_all_that_it_may_wait(self, client, vendor, spacing, waits):
+        slow = UNPACED.with_changes({"initial_rate": 1.0 / spacing, "max_rate": 1.0 / spacing, "burst": 1})
+        vendor.answers = [httpx.Response(503)] * 2
+        assert client(config=slow, max_wait=waits + 0.1).get("/x").status_code == 200
+
     def test_the_request_for_one_gets_no_time_out_beyond_the_deadline(self, client, vendor):
         assert client(deadline=2.0).get("/x").status_code == 200
         [(_, request)] = vendor.asked
