@@ -9,6 +9,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any
 
@@ -91,10 +92,12 @@ def iterate(
     first = PageRequest(method.upper(), path, dict(params or {}), json)
     steps = listing(api, first, _listed(api, first, paginator, records, safe=safe))
     options = client_options_for(api, credentials, headers)
-    context.run_id.set(runtime.flow_run.id)
-    with make_client_for(
-        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
-    ) as client:
+    with (
+        context.of_run(runtime.flow_run.id),
+        make_client_for(
+            api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+        ) as client,
+    ):
         came: Came = None
         while True:
             try:
@@ -140,10 +143,13 @@ async def iterate_async(
     first = PageRequest(method.upper(), path, dict(params or {}), json)
     steps = listing(api, first, _listed(api, first, paginator, records, safe=safe))
     options = await anyio.to_thread.run_sync(client_options_for, api, credentials, headers)
-    context.run_id.set(runtime.flow_run.id)
-    async with make_async_client_for(
-        api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
-    ) as client:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(context.of_run(runtime.flow_run.id))
+        client = await stack.enter_async_context(
+            make_async_client_for(
+                api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
+            )
+        )
         came: Came = None
         while True:
             try:

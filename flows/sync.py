@@ -70,7 +70,6 @@ def collect_pages(
     Returns:
         A state whose data is the `Chunk`; a failed one if the vendor or the database stood in the way.
     """
-    context.run_id.set(_flow_run_id())
     store = shared_store()
     asked = plan(source_named(source), [stream], tenant, params)[-1]  # after its parents
     credential = credential_for(source, credentials)
@@ -84,7 +83,7 @@ def collect_pages(
         verify=_trusted(),
         **credential.client_options(),
     )
-    with client:
+    with context.of_run(_flow_run_id()), client:
         provenance = Provenance(client.limiter.config.base_url, credential.fingerprint, run)
         chunk = collect(client, store, asked, wanted, provenance, listener=listener.get(), sleep=sleep)
     if chunk.problem is not None:

@@ -75,9 +75,9 @@ def call_api(
         ...     answers = call_api.map("notion", "GET", [f"/pages/{page}" for page in pages])
         ...     return [answer["properties"] for answer in answers.result()]
     """
-    _name_the_run(api)
     options = client_options_for(api, credentials, headers)
     with (
+        _named_run(api),
         _errors_fit_to_keep(options),
         make_client_for(
             api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
@@ -102,9 +102,8 @@ async def call_api_async(
     max_wait: float | None = None,
 ) -> Any:
     """As `call_api`, for async flows: waiting blocks nobody."""
-    _name_the_run(api)
     options = await anyio.to_thread.run_sync(client_options_for, api, credentials, headers)  # a block comes over HTTP
-    with _errors_fit_to_keep(options):
+    with _named_run(api), _errors_fit_to_keep(options):
         async with make_async_client_for(
             api, tenant=tenant, quota_key=quota_key, max_wait=max_wait, hooks=[emit_limiter_event], **options
         ) as client:
@@ -142,8 +141,7 @@ def paginate(
         ... def people():
         ...     return [user["name"] for user in paginate("notion", "GET", "/users")]
     """
-    _name_the_run(api)
-    with _errors_fit_to_keep():
+    with _named_run(api), _errors_fit_to_keep():
         return list(iterate(api, method, path, paginator=paginator, records=records, **how))
 
 
@@ -154,19 +152,20 @@ async def paginate_async(
     api: str, method: str, path: str, *, paginator: Paginator | None = None, records: str = "results", **how: Any
 ) -> list[Any]:
     """As `paginate`, for async flows: waiting blocks nobody."""
-    _name_the_run(api)
-    with _errors_fit_to_keep():
+    with _named_run(api), _errors_fit_to_keep():
         return [each async for each in iterate_async(api, method, path, paginator=paginator, records=records, **how)]
 
 
-def _name_the_run(api: str) -> None:
+@contextmanager
+def _named_run(api: str) -> Iterator[None]:
     """Let the history name the flow run, and the task run its API."""
-    context.run_id.set(runtime.flow_run.id)
     running = TaskRunContext.get()
     if running is not None:
         # A task's tags are fixed before its arguments are known. A run's go to the server with its next state, as
         # Prefect itself does with the name that it makes of the arguments.
         running.task_run.tags.append(f"api:{api}")
+    with context.of_run(runtime.flow_run.id):
+        yield
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The task for anyone's flow: one call at the learned rate. Its function is called; Prefect itself is not needed."""
 
 import asyncio
-import contextvars
 import traceback
 
 import httpx
@@ -11,18 +10,18 @@ import respx
 from flows.errors import MissingCredential
 from flows.tasks import call_api, call_api_async
 from limiter import API_RATE_CONFIGS, ApiRateConfig, Terminal, UnknownApi, WaitTooLong
-from state import Bucket
+from state import Bucket, context
 from state.store import shared_store
 
 TOKEN = "secret_simulator"
 
 
 def sync_call(*args, **kwargs):
-    return contextvars.copy_context().run(call_api.fn, *args, **kwargs)
+    return call_api.fn(*args, **kwargs)
 
 
 def async_call(*args, **kwargs):
-    return contextvars.copy_context().run(asyncio.run, call_api_async.fn(*args, **kwargs))
+    return asyncio.run(call_api_async.fn(*args, **kwargs))
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +104,13 @@ class TestAnswers:
         route = acme.get("/hello").respond(json=[1])
         call("acme", "GET", "/hello")
         assert route.calls[0].request.headers["Authorization"] == "Bearer t0ken"
+
+    def test_belongs_to_the_flow_run_and_what_comes_afterwards_does_not(self, call, notion, monkeypatch):
+        monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "run-7")
+        call("notion", "GET", "/users")
+        assert context.run_id.get() is None
+        with shared_store() as store:
+            assert {event.run_id for event in store.history(Bucket("notion"))} == {"run-7"}
 
 
 class TestErrors:

@@ -1,7 +1,6 @@
 """Listings for anyone's flow: all records once, one page in memory, and broken pages asked for again."""
 
 import asyncio
-import contextvars
 import gzip
 
 import httpx
@@ -15,7 +14,7 @@ from flows.paginators import CursorPaginator, OffsetPaginator, PagePaginator
 from flows.sources import SOURCES
 from flows.tasks import paginate, paginate_async
 from limiter import API_RATE_CONFIGS, ApiRateConfig, ConfigurationError
-from state import Bucket
+from state import Bucket, context
 from state.store import shared_store
 
 BY_OFFSET = CursorPaginator("query", "after", "next", "more", "size", 2)
@@ -36,8 +35,8 @@ def listed(request):
 
     def run(*args, **kwargs):
         if request.param == "sync":
-            return contextvars.copy_context().run(paginate.fn, *args, **kwargs)
-        return contextvars.copy_context().run(asyncio.run, paginate_async.fn(*args, **kwargs))
+            return paginate.fn(*args, **kwargs)
+        return asyncio.run(paginate_async.fn(*args, **kwargs))
 
     return run
 
@@ -264,3 +263,21 @@ class TestPaging:
     def test_that_nobody_knows_is_said_before_anything_is_sent(self, listed, api, method):
         with pytest.raises(ConfigurationError, match=f"How {api} pages.*{method}.*paginator="):
             listed(api, method, "/things")
+
+
+def test_what_is_done_belongs_to_the_flow_run_and_what_is_done_afterwards_does_not(listed, notion, monkeypatch):
+    notion()
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "run-7")
+    listed("notion", "GET", "/users")
+    assert context.run_id.get() is None
+    with shared_store() as store:
+        assert {event.run_id for event in store.history(Bucket("notion"))} == {"run-7"}
+
+
+def test_a_listing_that_is_broken_off_leaves_no_flow_run_behind(notion, monkeypatch):
+    notion()
+    monkeypatch.setenv("PREFECT__FLOW_RUN_ID", "run-7")
+    users = iterate("notion", "GET", "/users")
+    next(users)
+    users.close()
+    assert context.run_id.get() is None

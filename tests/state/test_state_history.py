@@ -13,7 +13,7 @@ from sqlalchemy import event
 from sqlalchemy.dialects import sqlite
 from state_worker import added
 
-from state import Bucket, Decision, HistoryEvent, LimiterState, context, open_store, retention, statements
+from state import Bucket, Decision, HistoryEvent, LimiterState, open_store, retention, statements
 from state.retention import Retention
 from state.sql import SqlStore
 from state.store import Store
@@ -112,7 +112,6 @@ def test_the_newest_events_of_a_bucket_are_found_without_looking_at_others(url: 
     ],
 )
 def test_a_run_is_told_as_it_was_given(store: Store, run: str | None) -> None:
-    context.run_id.set(None)  # a flow of another test may have left its own
     tell(store, NOTION, replace(BIG, run_id=run))
     assert [each.run_id for each in store.history(NOTION)] == [run]
 
