@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 import httpx
 
-from flows import minting
+from flows import minting, token_answer
 from flows.sealing import Seal
 from limiter import (
     AimdClient,
@@ -36,7 +36,6 @@ from limiter import (
 from limiter.bounds import fault_delay, is_replayable, may_try_again
 from limiter.clock_time import clock_time
 from limiter.effects import Send, Sleep, arun, run
-from limiter.redaction import hide
 from limiter.transport import origin
 from state.errors import StateError
 from state.tokens import Decide, TokenKey
@@ -48,8 +47,6 @@ PATIENCE = 5.0
 TIMEOUT = 5.0
 """Seconds for each of its steps: a place in the pool, connecting, sending, the answer. With `PATIENCE`, less than
 `minting.LEASE`."""
-REFUSED_FOR = 30.0
-"""Seconds for which a refusal is an answer for everybody: the streams of a sync must not each ask for another."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 0.5
 """Seconds between two looks at whether another program has the token by now."""
 NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -277,7 +274,8 @@ class _OfClient(ClientCredentialsAuth):
                     else:
                         begun.waited += bounds.begun(asking).waited
                         if response.status_code < 500:
-                            sealed, lasts = self._kept(response)
+                            kept, lasts = token_answer.kept(response, self._grant.client_secret)
+                            sealed = self._seal.close(json.dumps(kept).encode())
                             yield _Transact(partial(_keeping, lease=lease, sealed=sealed, lasts=lasts))
                             continue
                         yield _Transact(_failing(lease))
@@ -328,20 +326,6 @@ class _OfClient(ClientCredentialsAuth):
             extensions["deadline"] = max(0.0, bounds.left())
         return self._client.build_request("POST", self._url, json=body, timeout=TIMEOUT, extensions=extensions)
 
-    def _kept(self, response: httpx.Response) -> tuple[bytes, float]:
-        """The vendor's answer, sealed, and for how many seconds it is good: a token, or that there is none."""
-        answer = _object(response)
-        token = answer.get("access_token")
-        if not response.is_success or not isinstance(token, str) or not _may_be_sent(token):
-            said = _words(response, self._grant.client_secret)
-            return self._sealed(status=response.status_code, said=said), REFUSED_FOR
-        lasts = answer.get("expires_in")
-        known = isinstance(lasts, int | float) and not isinstance(lasts, bool) and 0 < lasts < 1e9
-        return self._sealed(token=token), float(lasts) if known and lasts else 600.0
-
-    def _sealed(self, **content: Any) -> bytes:
-        return self._seal.close(json.dumps(content).encode())
-
     def _token_in(self, opened: bytes, request: httpx.Request) -> str:
         content = json.loads(opened)
         if "token" not in content:
@@ -351,7 +335,7 @@ class _OfClient(ClientCredentialsAuth):
         return token
 
     def _fault(self, response: httpx.Response, request: httpx.Request) -> httpx.HTTPStatusError:
-        message = self._no_token(response.status_code, _words(response, self._grant.client_secret))
+        message = self._no_token(response.status_code, token_answer.said(response, self._grant.client_secret))
         answer = httpx.Response(response.status_code, request=request)
         return httpx.HTTPStatusError(message, request=request, response=answer)
 
@@ -399,22 +383,3 @@ def _about(request: httpx.Request, error: Exception) -> Exception:
     if isinstance(error, VendorError) and error.response is not None:
         error.response.request = request
     return error
-
-
-def _object(response: httpx.Response) -> dict[str, Any]:
-    try:
-        answer = response.json()
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _may_be_sent(token: str) -> bool:
-    return bool(token) and token.isprintable() and token.isascii() and " " not in token
-
-
-def _words(response: httpx.Response, secret: str) -> str:
-    """What the vendor says instead of a token, without the secret or what should have been one."""
-    answer = _object(response)
-    said = answer.get("error_description") or answer.get("message") or answer.get("error") or "no token in it"
-    return hide(str(said), [secret, str(answer.get("access_token", secret))])[:200]
