@@ -192,18 +192,12 @@ class EvidenceStore(Transactions):
         """
         columns = [c for c in _evidence.c if with_text or c.name != "body"]
         statement = select(*columns).order_by(_evidence.c.id.desc()).limit(limit)
-        wanted = {
-            "source": source,
-            "stream": stream,
-            "tenant": tenant,
-            "partition": partition,
-            "external_id": external_id,
-        }
-        table = _evidence if external_id is None else _current  # which has an index of things
-        matching = [table.c[name] == value for name, value in wanted.items() if value is not None]
-        if table is _current:
-            matching = [_evidence.c.record_id.in_(select(_current.c.record_id).where(*matching))]
-        statement = statement.where(*matching)
+        of = {"source": source, "stream": stream, "tenant": tenant, "partition": partition}
+        if external_id is None:
+            statement = statement.where(*rows.matching(_evidence, **of))
+        else:  # by the index of things
+            things = select(_current.c.record_id).where(*rows.matching(_current, **of, external_id=external_id))
+            statement = statement.where(_evidence.c.record_id.in_(things))
         found = self._read(lambda connection: connection.execute(statement).all())
         return (rows.version(row) for row in reversed(found))
 
@@ -272,8 +266,7 @@ class EvidenceStore(Transactions):
             tenant: Only for this tenant.
             flow_run_id: Only of this Prefect flow run.
         """
-        wanted = {"source": source, "tenant": tenant, "flow_run_id": flow_run_id}
-        matching = [_run.c[name] == value for name, value in wanted.items() if value is not None]
+        matching = rows.matching(_run, source=source, tenant=tenant, flow_run_id=flow_run_id)
         statement = select(_run).where(*matching).order_by(_run.c.started_at.desc()).limit(limit)
         found = self._read(lambda connection: connection.execute(statement).all())
         return [SyncRun(**row._mapping) for row in found]

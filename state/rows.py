@@ -111,6 +111,11 @@ def _bound(collection: Collection) -> dict[str, str]:
     return {f"b_{name}": value for name, value in _key(collection).items()}
 
 
+def matching(table: Table, **wanted: str | None) -> list[ColumnElement[bool]]:
+    """That columns have these values; None for any."""
+    return [table.c[name] == value for name, value in wanted.items() if value is not None]
+
+
 def within(table: Table, collection: Collection) -> ColumnElement[bool]:
     """That a row belongs to a collection."""
     return and_(_of_stream(table, collection), table.c.partition == collection.partition)
