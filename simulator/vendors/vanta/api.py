@@ -1,5 +1,6 @@
 """What both of Vanta's APIs have in common: tokens, the envelope of a listing, errors."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -42,9 +43,9 @@ class VantaApi(Served):
         name = self.name.upper()
         return {f"{name}_CLIENT_ID": CLIENT_ID, f"{name}_CLIENT_SECRET": token, f"AIMD_{name}_BASE_URL": url}
 
+    @abstractmethod
     def needed(self, request: Request) -> str:
         """Return the scope that a request needs."""
-        raise NotImplementedError
 
     def authorize(self, request: Request, token: str | None) -> Response | None:
         """See `Vendor.authorize`; the secret is the application's, and what is asked for here is a token."""
