@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -117,7 +118,14 @@ def taken(gate: Gate) -> Place:
 
 def test_first_come_first_served_in_threads_and_tasks_alike() -> None:
     gate = Gate(ceiling=1)
-    holder, order = taken(gate), []
+    holder, order, grown = taken(gate), [], threading.Semaphore(0)
+
+    class Queue(deque):
+        def append(self, waiter):
+            super().append(waiter)
+            grown.release()
+
+    gate._waiting = Queue()
 
     def thread() -> None:
         place = gate.enter(60.0)
@@ -133,13 +141,12 @@ def test_first_come_first_served_in_threads_and_tasks_alike() -> None:
 
     async def main() -> None:
         first = asyncio.create_task(task("first task"))
-        await asyncio.sleep(0)
+        assert await asyncio.to_thread(grown.acquire, timeout=60.0)
         waiting = threading.Thread(target=thread)
         waiting.start()
-        while len(gate._waiting) < 2:  # noqa: ASYNC110 - the queue tells nobody that it has grown
-            await asyncio.sleep(0.001)
+        assert await asyncio.to_thread(grown.acquire, timeout=60.0)
         second = asyncio.create_task(task("second task"))
-        await asyncio.sleep(0)
+        assert await asyncio.to_thread(grown.acquire, timeout=60.0)
         holder.leave()
         await asyncio.gather(first, second)
         waiting.join()
