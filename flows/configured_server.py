@@ -63,9 +63,8 @@ def check_server(address: str, otherwise: str) -> None:
     """
     try:
         with get_client(httpx_settings={"timeout": _PATIENCE}, sync_client=True) as client:
-            client.read_flows(
-                limit=1
-            )  # not its health, which a server tells without a key and Prefect Cloud not at all
+            # Not its health, which a server tells without a key, and Prefect Cloud not at all.
+            client.read_flows(limit=1)
             client.raise_for_api_version_mismatch()
     except httpx.TransportError as error:
         raise ConfigurationError(
